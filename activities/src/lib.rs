@@ -1,0 +1,9 @@
+//! The outside world: language models, social platforms, PostgreSQL, object storage, mail, secrets.
+//!
+//! One function here is one attempt at one effect. Nothing here retries on its own, keeps a queue or knows of the durable engine: retries, waits
+//! and order belong to `workflows`, which calls these functions only inside its `step(...)`. Errors are [`ActivityError`], classified by what is
+//! to be done about them.
+
+pub mod error;
+
+pub use error::{ActivityError, ActivityResult};

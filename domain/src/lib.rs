@@ -1,0 +1,9 @@
+//! What Pressroom knows without asking anybody: text length, policy, voice, scoring, schedule arithmetic, metrics, digests.
+//!
+//! Everything here is pure: no IO, no clock, no randomness. A handler, a page and a test get the same answer from the same arguments, and a
+//! replay of a journal can call any of it.
+
+pub mod brand;
+pub mod brief;
+pub mod ids;
+pub mod platform;
