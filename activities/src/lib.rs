@@ -5,5 +5,6 @@
 //! to be done about them.
 
 pub mod error;
+pub mod store;
 
 pub use error::{ActivityError, ActivityResult};

@@ -1,0 +1,124 @@
+//! PostgreSQL: the facts. One file for each aggregate, its SQL beside it, checked at compile time.
+//!
+//! A query runs only inside [`Store::in_org`]. The application's role sees no row of any table until an org has been named, so forgetting it
+//! yields nothing, never another org's rows. The few questions that must be asked before an org is known are functions of the database
+//! ([`lookup`]).
+
+pub mod lookup;
+pub mod runs;
+
+use std::time::Duration;
+
+use domain::ids::OrgId;
+use sqlx::{
+    PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{ActivityError, ActivityResult};
+
+/// The database, as the role that row-level security binds.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// A transaction that acts for one org. Dropped without [`OrgTx::commit`] it is rolled back.
+#[derive(Debug)]
+pub struct OrgTx {
+    tx: Transaction<'static, Postgres>,
+    org: OrgId,
+}
+
+impl Store {
+    /// A pool of at most `max_connections` to `url`. Connects when it is first used, so that a process can start before its database.
+    ///
+    /// # Errors
+    /// When `url` is not a PostgreSQL URL.
+    pub fn connect_lazy(url: &str, max_connections: u32) -> ActivityResult<Self> {
+        let options: PgConnectOptions = url.parse().map_err(|_| ActivityError::rejected("the database URL is not a PostgreSQL URL"))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(options.application_name("pressroom"));
+        Ok(Self { pool })
+    }
+
+    /// Begins a transaction that sees and writes the rows of `org` only.
+    ///
+    /// # Errors
+    /// [`ActivityError::Transient`] when the database cannot be reached.
+    pub async fn in_org(&self, org: OrgId) -> ActivityResult<OrgTx> {
+        let mut tx = self.pool.begin().await.map_err(classify)?;
+        sqlx::query!("SELECT set_config('app.org_id', $1, true)", org.uuid().to_string()).fetch_one(&mut *tx).await.map_err(classify)?;
+        Ok(OrgTx { tx, org })
+    }
+
+    /// Answers when the database does.
+    ///
+    /// # Errors
+    /// [`ActivityError::Transient`] when it does not.
+    pub async fn ping(&self) -> ActivityResult<()> {
+        sqlx::query_scalar!("SELECT 1").fetch_one(&self.pool).await.map_err(classify)?;
+        Ok(())
+    }
+
+    /// Closes the pool; queries under way finish.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+impl OrgTx {
+    /// The org that this transaction acts for; repositories write it into `org_id`.
+    #[must_use]
+    pub const fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// Makes the writes durable.
+    ///
+    /// # Errors
+    /// [`ActivityError::Transient`] when the connection was lost; whether the commit happened is then not known, which is why every write is
+    /// an upsert on an id that comes from the input or the journal.
+    pub async fn commit(self) -> ActivityResult<()> {
+        self.tx.commit().await.map_err(classify)
+    }
+
+    /// The connection, for the repositories in this module tree.
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
+/// Sorts a database error by what is to be done about it: the one place where that is decided.
+///
+/// Constraint violations are the caller's fault and stay; everything about the connection, resources, locks and serialisation passes.
+/// SQLSTATE classes: <https://www.postgresql.org/docs/16/errcodes-appendix.html>.
+#[expect(clippy::needless_pass_by_value, reason = "a map_err target takes its error by value")]
+pub(crate) fn classify(error: sqlx::Error) -> ActivityError {
+    match &error {
+        sqlx::Error::RowNotFound => ActivityError::not_found("no such row"),
+        sqlx::Error::Database(db) => {
+            let code = db.code().unwrap_or_default();
+            match code.get(..2).unwrap_or_default() {
+                // Data exception, integrity constraint, insufficient privilege or row-level security, syntax: the same again next time.
+                "22" | "23" | "42" | "44" => ActivityError::rejected(format_args!(
+                    "the database refused the write ({code}{})",
+                    db.constraint().map(|c| format!(", {c}")).unwrap_or_default()
+                )),
+                _ => ActivityError::transient(format_args!("the database could not answer ({code}: {})", db.message())),
+            }
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) | sqlx::Error::TypeNotFound { .. } => {
+            ActivityError::rejected(format_args!("a stored value cannot be read: {error}"))
+        }
+        sqlx::Error::PoolTimedOut => ActivityError::transient("no database connection became free in time"),
+        sqlx::Error::Io(e) => ActivityError::transient(format_args!("the database cannot be reached: {}", e.kind())),
+        other => ActivityError::transient(format_args!("the database could not answer: {other}")),
+    }
+}

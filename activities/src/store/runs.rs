@@ -1,0 +1,95 @@
+//! Which invocation stands behind a run id. No status is kept: that is the engine's.
+
+use chrono::{DateTime, Utc};
+use domain::ids::RunId;
+
+use super::{OrgTx, classify};
+use crate::ActivityResult;
+
+/// A run that was started.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The workflow, by its service's name (`Campaign`).
+    pub workflow: String,
+    /// The id of what it is about (`cmp_...`).
+    pub subject: String,
+    /// The engine's id of the invocation.
+    pub invocation_id: String,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Remembers a run; the same run a second time changes nothing.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn insert(tx: &mut OrgTx, id: RunId, workflow: &str, subject: &str, invocation_id: &str) -> ActivityResult<()> {
+    let org = tx.org().uuid();
+    sqlx::query!(
+        "INSERT INTO runs (id, org_id, workflow, subject, invocation_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
+        id.uuid(),
+        org,
+        workflow,
+        subject,
+        invocation_id
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(())
+}
+
+/// The run `id` of this org.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn get(tx: &mut OrgTx, id: RunId) -> ActivityResult<Option<Run>> {
+    let row = sqlx::query!("SELECT id, workflow, subject, invocation_id, created_at FROM runs WHERE id = $1", id.uuid())
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(classify)?;
+    Ok(row.map(|r| Run {
+        id: RunId::from_uuid(r.id),
+        workflow: r.workflow,
+        subject: r.subject,
+        invocation_id: r.invocation_id,
+        created_at: r.created_at,
+    }))
+}
+
+/// A page of runs, newest first, that come after `after`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn list(
+    tx: &mut OrgTx,
+    workflow: Option<&str>,
+    subject: Option<&str>,
+    after: Option<RunId>,
+    limit: i64,
+) -> ActivityResult<Vec<Run>> {
+    let rows = sqlx::query!(
+        "SELECT id, workflow, subject, invocation_id, created_at FROM runs
+         WHERE ($1::text IS NULL OR workflow = $1) AND ($2::text IS NULL OR subject = $2) AND ($3::uuid IS NULL OR id < $3)
+         ORDER BY id DESC LIMIT $4",
+        workflow,
+        subject,
+        after.map(RunId::uuid),
+        limit
+    )
+    .fetch_all(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(rows
+        .into_iter()
+        .map(|r| Run {
+            id: RunId::from_uuid(r.id),
+            workflow: r.workflow,
+            subject: r.subject,
+            invocation_id: r.invocation_id,
+            created_at: r.created_at,
+        })
+        .collect())
+}
