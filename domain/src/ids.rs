@@ -180,7 +180,7 @@ mod tests {
             let first = VariantId::derived(parent, &a);
             prop_assert_eq!(first, VariantId::derived(parent, &a));
             prop_assert_eq!(first.uuid().get_version_num(), 7);
-            prop_assert_eq!(&first.uuid().as_bytes()[..6], &bytes[..6]);
+            prop_assert_eq!(first.uuid().as_bytes()[..6].to_vec(), bytes[..6].to_vec());
             if a != b {
                 prop_assert_ne!(first, VariantId::derived(parent, &b));
             }

@@ -7,3 +7,4 @@ pub mod brand;
 pub mod brief;
 pub mod ids;
 pub mod platform;
+pub mod prompt;
