@@ -8,3 +8,4 @@ pub mod brief;
 pub mod ids;
 pub mod platform;
 pub mod prompt;
+pub mod schedule;

@@ -1,0 +1,203 @@
+//! When a post is due: wall time and IANA zone are the truth, the instant follows from them.
+//!
+//! A person says "1 December, 09:00 in Berlin". That is what is stored and shown; the instant is computed from it with the zone database, by
+//! two stated rules for the two times of the year when a wall clock does not name exactly one instant:
+//!
+//! | The wall time | happens when | default | otherwise |
+//! |---|---|---|---|
+//! | does not exist | clocks go forward | [`OnGap::Shift`]: as much later as the gap is long (02:30 becomes 03:30) | [`OnGap::Reject`] |
+//! | exists twice | clocks go back | [`OnOverlap::First`]: the earlier instant | [`OnOverlap::Second`] |
+//!
+//! What was adjusted is told ([`Adjustment`]), so that a page can show it. What happens to a post that is late is in [`lateness`]; times that
+//! come back every day or week are in [`recurrence`].
+
+use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
+use serde::{Deserialize, Serialize};
+
+pub mod lateness;
+pub mod recurrence;
+pub mod wall_time;
+
+pub use lateness::{Lateness, LatenessRule};
+pub use recurrence::{Cadence, Recurrence, Rhythm};
+pub use wall_time::{TimeOfDay, WallTime};
+
+/// What to do with a wall time that the zone skips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnGap {
+    /// Later by the length of the gap: 02:30 in a gap of an hour becomes 03:30.
+    #[default]
+    Shift,
+    /// Refuse it.
+    Reject,
+}
+
+/// Which of two instants is meant by a wall time that the zone repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOverlap {
+    /// The earlier one.
+    #[default]
+    First,
+    /// The later one.
+    Second,
+}
+
+/// When to publish, as the API takes it: `{"mode": "now"}` or `{"mode": "at", "at": "2026-12-01T09:00", "timezone": "Europe/Berlin"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ScheduleSpec {
+    /// As soon as possible. (With braces because serde lets unknown fields pass beside a tag without content.)
+    Now {},
+    /// At a wall time.
+    At(At),
+}
+
+impl ScheduleSpec {
+    /// The instant at which it is due, seen from `now`.
+    ///
+    /// # Errors
+    /// As [`At::resolve_after`].
+    pub fn due(&self, now: DateTime<Utc>) -> Result<Due, ScheduleError> {
+        match self {
+            Self::Now {} => Ok(Due { due_at: now, adjusted: None }),
+            Self::At(at) => at.resolve_after(now),
+        }
+    }
+}
+
+/// A wall time in a zone, and what to do where it names no instant or two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct At {
+    /// What the clock on the wall shows.
+    pub at: WallTime,
+    /// Where the wall is, as IANA names it (`Europe/Berlin`).
+    pub timezone: Tz,
+    /// What to do in the spring gap.
+    #[serde(default)]
+    pub on_gap: OnGap,
+    /// What to do in the autumn overlap.
+    #[serde(default)]
+    pub on_overlap: OnOverlap,
+}
+
+/// The instant that a wall time names, and how the zone bent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// The instant.
+    pub due_at: DateTime<Utc>,
+    /// What was done if the wall time named no instant or two.
+    pub adjusted: Option<Adjustment>,
+}
+
+/// How a wall time that named no instant, or two, became one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Adjustment {
+    /// The clock jumps over the time asked for; it was moved by the length of the jump.
+    GapShifted {
+        /// The wall time that it became.
+        to: WallTime,
+        /// The length of the jump, in seconds.
+        by_seconds: i64,
+    },
+    /// The clock shows the time asked for twice; the first is taken.
+    OverlapFirst {
+        /// The other instant.
+        second: DateTime<Utc>,
+    },
+    /// The clock shows the time asked for twice; the second is taken.
+    OverlapSecond {
+        /// The other instant.
+        first: DateTime<Utc>,
+    },
+}
+
+/// Why a wall time cannot be scheduled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// The zone skips it, and the rule is to reject that.
+    #[error("{at} does not exist in {timezone}: the clock is put forward then; choose another time or `\"on_gap\": \"shift\"`")]
+    InGap {
+        /// The time asked for.
+        at: WallTime,
+        /// The zone.
+        timezone: Tz,
+    },
+    /// It is over.
+    #[error("{at} in {timezone} is in the past (it was {due_at})")]
+    Past {
+        /// The time asked for.
+        at: WallTime,
+        /// The zone.
+        timezone: Tz,
+        /// The instant that it names.
+        due_at: DateTime<Utc>,
+    },
+    /// Outside of what the calendar can compute.
+    #[error("{at} in {timezone} is outside of the calendar")]
+    OutOfRange {
+        /// The time asked for.
+        at: WallTime,
+        /// The zone.
+        timezone: Tz,
+    },
+}
+
+impl At {
+    /// A wall time in a zone with the default rules.
+    #[must_use]
+    pub fn new(at: WallTime, timezone: Tz) -> Self {
+        Self { at, timezone, on_gap: OnGap::default(), on_overlap: OnOverlap::default() }
+    }
+
+    /// The instant that this wall time names.
+    ///
+    /// # Errors
+    /// [`ScheduleError::InGap`] where the zone skips it and the rule is to reject; [`ScheduleError::OutOfRange`] at the ends of the calendar.
+    pub fn resolve(&self) -> Result<Due, ScheduleError> {
+        let out_of_range = || ScheduleError::OutOfRange { at: self.at, timezone: self.timezone };
+        let wall = self.at.naive();
+        match self.timezone.from_local_datetime(&wall) {
+            LocalResult::Single(instant) => Ok(Due { due_at: instant.to_utc(), adjusted: None }),
+            LocalResult::Ambiguous(one, other) => {
+                let (first, second) = (one.to_utc().min(other.to_utc()), one.to_utc().max(other.to_utc()));
+                Ok(match self.on_overlap {
+                    OnOverlap::First => Due { due_at: first, adjusted: Some(Adjustment::OverlapFirst { second }) },
+                    OnOverlap::Second => Due { due_at: second, adjusted: Some(Adjustment::OverlapSecond { first }) },
+                })
+            }
+            LocalResult::None if self.on_gap == OnGap::Reject => Err(ScheduleError::InGap { at: self.at, timezone: self.timezone }),
+            LocalResult::None => {
+                let due_at = after_gap(wall, self.timezone).ok_or_else(out_of_range)?;
+                let to = WallTime::of(due_at, self.timezone);
+                let by_seconds = (to.naive() - wall).num_seconds();
+                Ok(Due { due_at, adjusted: Some(Adjustment::GapShifted { to, by_seconds }) })
+            }
+        }
+    }
+
+    /// The instant that this wall time names, if it is not before `now`.
+    ///
+    /// # Errors
+    /// As [`At::resolve`], and [`ScheduleError::Past`].
+    pub fn resolve_after(&self, now: DateTime<Utc>) -> Result<Due, ScheduleError> {
+        let due = self.resolve()?;
+        if due.due_at < now {
+            return Err(ScheduleError::Past { at: self.at, timezone: self.timezone, due_at: due.due_at });
+        }
+        Ok(due)
+    }
+}
+
+/// Reads a wall time inside a gap with the offset that held before it, which puts it as far behind the gap as it stood in it.
+fn after_gap(wall: NaiveDateTime, timezone: Tz) -> Option<DateTime<Utc>> {
+    let (_, before) = GapInfo::new(&wall, &timezone)?.begin?;
+    wall.checked_sub_offset(before.fix()).map(|utc| utc.and_utc())
+}
+
+#[cfg(test)]
+mod tests;
