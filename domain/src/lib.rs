@@ -9,3 +9,4 @@ pub mod ids;
 pub mod platform;
 pub mod prompt;
 pub mod schedule;
+pub mod publication;

@@ -1,0 +1,82 @@
+//! What each platform offers against publishing twice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::platform::Platform;
+
+/// For how long after the first send an idempotency key is relied on, in minutes.
+///
+/// Mastodon keeps a key for 3600 s from the moment it stored the status (`PostStatusService`, `redis.setex(.., 3_600, ..)`); five minutes are kept
+/// back for a second request that is slow itself.
+pub const KEY_WINDOW_MINUTES: i64 = 55;
+
+/// How sending once is kept on a platform, from the strongest means to none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SendClass {
+    /// We choose the key of the record: a repetition writes the same record.
+    A,
+    /// The platform recognises an idempotency key, for a limited time.
+    B,
+    /// Publishing is a second call on something staged first, whose state can be asked.
+    C,
+    /// The platform refuses identical posts and, at best, names the original.
+    D,
+    /// The account's posts can be listed and the post recognised among them.
+    E,
+    /// Nothing: at most one send, then a person is asked.
+    F,
+}
+
+impl SendClass {
+    /// The class's letter.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::A => 'A',
+            Self::B => 'B',
+            Self::C => 'C',
+            Self::D => 'D',
+            Self::E => 'E',
+            Self::F => 'F',
+        }
+    }
+
+    /// Why a post of this class goes out once, for receipts and pages.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::A => {
+                "The record's key is chosen before sending; a repetition writes the same record, and a look-up by the key tells whether it is there."
+            }
+            Self::B => {
+                "The server recognises the idempotency key for an hour; after that the post is looked for among the account's posts."
+            }
+            Self::C => "The post is staged first and its state asked for before it is published.",
+            Self::D => "The platform refuses an identical post; the post is looked for before anything is sent again.",
+            Self::E => {
+                "The server is not known to recognise repetitions; the post is looked for among the account's posts before anything is sent again."
+            }
+            Self::F => {
+                "The platform can neither recognise a repetition nor list posts: it is sent at most once, and a person is asked when the outcome is unknown."
+            }
+        }
+    }
+}
+
+/// Server software that speaks Mastodon's API and is known to honour `Idempotency-Key`, as NodeInfo names it.
+///
+/// Mastodon itself and forks of it that keep `PostStatusService` and report their own name. Others stay class E: snac was seen to post twice under
+/// one key, GoToSocial and Pixelfed do not handle it.
+const HONOURS_KEYS: &[&str] = &["mastodon", "hometown"];
+
+/// The class of a platform, given the software that the account's server runs (NodeInfo's `software.name`), where it is known.
+#[must_use]
+pub fn send_class(platform: Platform, software: Option<&str>) -> SendClass {
+    match platform {
+        Platform::Mastodon if software.is_some_and(|name| HONOURS_KEYS.iter().any(|known| name.trim().eq_ignore_ascii_case(known))) => {
+            SendClass::B
+        }
+        Platform::Mastodon => SendClass::E,
+        Platform::Bluesky => SendClass::A,
+    }
+}
