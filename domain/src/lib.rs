@@ -5,7 +5,9 @@
 
 pub mod brand;
 pub mod brief;
+pub mod digest;
 pub mod ids;
+pub mod metrics;
 pub mod platform;
 pub mod prompt;
 pub mod schedule;
