@@ -5,6 +5,7 @@
 //! to be done about them.
 
 pub mod error;
+pub mod model;
 pub mod store;
 
 pub use error::{ActivityError, ActivityResult};
