@@ -1,0 +1,5 @@
+//! The stand-ins and servers of `sandbox`, each over its real protocol.
+#![expect(clippy::unwrap_used, reason = "a panic here is a failed test with a line number")]
+
+mod mastodon;
+mod mastodon_faults;
