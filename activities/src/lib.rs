@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod model;
+pub mod http;
 pub mod store;
 
 pub use error::{ActivityError, ActivityResult};
