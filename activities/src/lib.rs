@@ -7,6 +7,7 @@
 pub mod error;
 pub mod model;
 pub mod http;
+pub mod platform;
 pub mod store;
 
 pub use error::{ActivityError, ActivityResult};

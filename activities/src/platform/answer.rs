@@ -1,0 +1,153 @@
+//! What a platform's answer means: for reads, and for the one send.
+
+use chrono::Utc;
+use domain::publication::{Sent, Submission};
+use http::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde::de::DeserializeOwned;
+
+use super::{Answered, Call, RateBudget, budget::retry_after};
+use crate::{
+    error::{ActivityError, ActivityResult},
+    http::{Answer, Failure},
+};
+
+/// The longest text of a server that is passed on, in characters.
+const QUOTE: usize = 300;
+
+/// A server's own words about what is wrong.
+pub(super) struct Complaint {
+    /// A name of the error, where the platform has such (Bluesky).
+    pub(super) code: Option<String>,
+    /// The status and the message.
+    pub(super) text: String,
+}
+
+/// Reads the error of an answer: `{"error": "message"}` (Mastodon) or `{"error": "Code", "message": "..."}` (AT Protocol).
+pub(super) fn complaint(answer: &Answer) -> Complaint {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: String,
+        message: Option<String>,
+        error_description: Option<String>,
+    }
+    let status = answer.status.as_u16();
+    let body = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice::<Body>(body).ok());
+    let (code, says) = match body {
+        Some(Body { error, message: Some(message), .. }) => (Some(error.clone()), format!("{error}: {message}")),
+        Some(Body { error, error_description: Some(description), .. }) => (Some(error), description),
+        Some(Body { error, .. }) => (Some(error.clone()), error),
+        None => (None, String::new()),
+    };
+    let says: String = says.chars().filter(|c| !c.is_control()).take(QUOTE).collect();
+    Complaint {
+        code,
+        text: if says.is_empty() { format!("the server answered {status}") } else { format!("the server answered {status}: {says}") },
+    }
+}
+
+/// The budget that an answer tells.
+pub(super) fn budget(answer: &Answer) -> Option<RateBudget> {
+    RateBudget::read(&answer.headers, Utc::now())
+}
+
+/// Adds the account's token to a request.
+pub(super) fn signed(call: Call<'_>, request: reqwest::RequestBuilder) -> ActivityResult<reqwest::RequestBuilder> {
+    let token = call.credentials.bearer().ok_or_else(|| ActivityError::credentials_expired("there is no access token"))?;
+    Ok(request.bearer_auth(token.expose_secret()))
+}
+
+/// Sends something that is safe to repeat and expects success.
+pub(super) async fn expect_success(call: Call<'_>, request: reqwest::RequestBuilder) -> ActivityResult<Answer> {
+    let answer = call.http.answer(request).await.map_err(|failure| match failure {
+        Failure::Refused(what) => ActivityError::rejected(what),
+        Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
+    })?;
+    let status = answer.status;
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let Complaint { text, .. } = complaint(&answer);
+    Err(match status {
+        StatusCode::TOO_MANY_REQUESTS => ActivityError::rate_limited(retry_after(&answer.headers, Utc::now()), text),
+        StatusCode::UNAUTHORIZED => ActivityError::credentials_expired(text),
+        StatusCode::NOT_FOUND | StatusCode::GONE => ActivityError::not_found(text),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_EARLY => ActivityError::transient(text),
+        status if status.is_redirection() => ActivityError::rejected(moved(&answer)),
+        status if status.is_client_error() => ActivityError::rejected(text),
+        _ => ActivityError::transient(text),
+    })
+}
+
+/// Sends something that is safe to repeat and reads its JSON answer.
+pub(super) async fn expect_json<T: DeserializeOwned>(call: Call<'_>, request: reqwest::RequestBuilder) -> ActivityResult<Answered<T>> {
+    let answer = expect_success(call, request).await?;
+    let budget = budget(&answer);
+    let body = answer.body.as_ref().map_err(ActivityError::transient)?;
+    let value = serde_json::from_slice(body)
+        .map_err(|_| ActivityError::rejected("the server's answer is not what this platform's servers answer"))?;
+    Ok(Answered { value, budget })
+}
+
+fn moved(answer: &Answer) -> String {
+    let host = answer.headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| url::Url::parse(to).ok());
+    match host.as_ref().and_then(|url| url.host_str()) {
+        Some(host) => format!("the server has moved to {host}: connect the account with that address"),
+        None => "the server redirects: connect the account with the address it redirects to".to_owned(),
+    }
+}
+
+/// Sends a post, once, and concludes. `published` reads the answer to a success; `None` from it means that the answer is not understood.
+pub(super) async fn send(
+    call: Call<'_>,
+    request: ActivityResult<reqwest::RequestBuilder>,
+    published: impl FnOnce(&[u8]) -> Option<Sent>,
+    special: impl FnOnce(StatusCode, &Complaint) -> Option<Submission>,
+) -> Answered<Submission> {
+    let request = match request {
+        Ok(request) => request,
+        Err(ActivityError::CredentialsExpired { what }) => {
+            return Answered { value: Submission::CredentialsExpired { what }, budget: None };
+        }
+        Err(error) => return Answered { value: Submission::NotSent { what: error.what().to_owned() }, budget: None },
+    };
+    match call.http.answer(request).await {
+        Ok(answer) => Answered { budget: budget(&answer), value: conclude(&answer, published, special) },
+        Err(Failure::NotSent(what) | Failure::Refused(what)) => Answered { value: Submission::NotSent { what }, budget: None },
+        Err(Failure::Broken(what)) => Answered { value: Submission::Unknown { what }, budget: None },
+    }
+}
+
+/// What an answer to the one send proves. Whatever is not known to be definite is [`Submission::Unknown`].
+fn conclude(
+    answer: &Answer,
+    published: impl FnOnce(&[u8]) -> Option<Sent>,
+    special: impl FnOnce(StatusCode, &Complaint) -> Option<Submission>,
+) -> Submission {
+    let status = answer.status;
+    if status.is_success() {
+        return match &answer.body {
+            Ok(body) => published(body).map_or_else(
+                || Submission::Unknown { what: format!("the server answered {status}, but with nothing that names a post") },
+                Submission::Published,
+            ),
+            Err(what) => Submission::Unknown { what: format!("the server answered {status}, but the answer broke off: {what}") },
+        };
+    }
+    let complaint = complaint(answer);
+    if let Some(submission) = special(status, &complaint) {
+        return submission;
+    }
+    let what = complaint.text;
+    match status.as_u16() {
+        429 => Submission::RateLimited {
+            retry_after_ms: u64::try_from(retry_after(&answer.headers, Utc::now()).as_millis()).unwrap_or(u64::MAX),
+        },
+        401 => Submission::CredentialsExpired { what },
+        // These say that the same request has to be made elsewhere, so it was not carried out here. 302 and 303 may follow a success.
+        301 | 307 | 308 => Submission::Rejected { what: moved(answer) },
+        // Refusals of the request as such. Not among them: 408, 409 and 425, which proxies and locks answer while the work may go on behind.
+        400 | 402..=407 | 410..=417 | 421 | 422 | 426 | 428 | 431 | 451 => Submission::Rejected { what },
+        _ => Submission::Unknown { what },
+    }
+}

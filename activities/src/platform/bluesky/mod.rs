@@ -1,0 +1,239 @@
+//! Bluesky, over the AT Protocol's XRPC (<https://docs.bsky.app/docs/api/>).
+//!
+//! A post is a record under a key that we choose, so sending it twice writes it once, and one look-up by the key tells whether it is there.
+
+mod facets;
+mod session;
+
+use chrono::SecondsFormat;
+use domain::{
+    platform::Platform,
+    publication::{Frozen, PostText, ReplyTo, Resolution, Sent, Submission, is_tid, tid},
+};
+use futures::future::BoxFuture;
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    Account, Adapter, Answered, Call, Credentials, Health, Limits, PlatformCounters, Window,
+    answer::{budget, expect_json, expect_success, send, signed},
+    endpoint,
+};
+use crate::error::{ActivityError, ActivityResult};
+
+/// The collection that posts are records of.
+const COLLECTION: &str = "app.bsky.feed.post";
+
+/// The longest post in graphemes (lexicon `app.bsky.feed.post`, `maxGraphemes`; the other bound is 3000 bytes).
+const MAX_GRAPHEMES: u32 = 300;
+
+/// The adapter.
+pub(super) struct Bluesky;
+
+/// The address of a method.
+fn method(account: &Account, nsid: &str) -> ActivityResult<Url> {
+    endpoint(&account.base_url, &format!("xrpc/{nsid}"))
+}
+
+/// The record key of a post's `at://` address, if it is one of this account.
+fn record_key<'a>(account: &Account, external_id: &'a str) -> ActivityResult<&'a str> {
+    let key = external_id
+        .strip_prefix("at://")
+        .and_then(|rest| rest.strip_prefix(account.remote_id.as_str()))
+        .and_then(|rest| rest.strip_prefix('/'));
+    let key = key.and_then(|rest| rest.strip_prefix(COLLECTION)).and_then(|rest| rest.strip_prefix('/'));
+    key.filter(|key| is_tid(key)).ok_or_else(|| ActivityError::rejected("not the address of a post of this account"))
+}
+
+/// Where people read a post. The DID stays when the handle changes.
+fn page(did: &str, key: &str) -> String {
+    format!("https://bsky.app/profile/{did}/post/{key}")
+}
+
+fn reference(sent: &Sent) -> ActivityResult<Value> {
+    let cid = sent.cid.as_deref().ok_or_else(|| ActivityError::rejected("a reply on Bluesky needs the hash of the post it answers"))?;
+    Ok(json!({"uri": sent.external_id, "cid": cid}))
+}
+
+fn record(post: &PostText) -> ActivityResult<Value> {
+    let mut record = json!({
+        "$type": COLLECTION,
+        "text": post.text,
+        "langs": [post.language],
+        "createdAt": post.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+    });
+    let facets = facets::facets(&post.text, &post.mentions);
+    if !facets.is_empty() {
+        record["facets"] = Value::Array(facets);
+    }
+    if let Some(ReplyTo { root, parent }) = &post.reply_to {
+        record["reply"] = json!({"root": reference(root)?, "parent": reference(parent)?});
+    }
+    Ok(record)
+}
+
+/// The frozen request, read back.
+#[derive(Deserialize)]
+struct Put {
+    repo: String,
+    rkey: String,
+    record: Value,
+}
+
+async fn health(call: Call<'_>) -> ActivityResult<Answered<Health>> {
+    #[derive(Deserialize)]
+    struct Session {
+        did: String,
+        handle: String,
+        active: Option<bool>,
+        status: Option<String>,
+    }
+    let request = signed(call, call.http.get(method(call.account, "com.atproto.server.getSession")?)?)?;
+    let session = expect_json::<Session>(call, request).await.map_err(session::expired)?;
+    if session.value.active == Some(false) {
+        let status = session.value.status.as_deref().unwrap_or("no reason given");
+        return Err(ActivityError::rejected(format!("the account is not active: {status}")));
+    }
+    Ok(session.map(|session| Health {
+        remote_id: session.did,
+        handle: session.handle,
+        software: Some("bluesky".to_owned()),
+        limits: Limits { max_characters: Some(MAX_GRAPHEMES), characters_per_url: None },
+        token_expires_at: call.credentials.expires_at(),
+        // An app password allows all but account management; there are no finer ones.
+        scopes: vec!["app-password".to_owned()],
+    }))
+}
+
+/// Whether the record is there, and ours. Needs no token, so it works while the session is expired.
+async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolution>> {
+    #[derive(Deserialize)]
+    struct Record {
+        uri: String,
+        cid: Option<String>,
+        value: Value,
+    }
+    let Put { repo, rkey, record } =
+        serde_json::from_str(&frozen.body).map_err(|_| ActivityError::rejected("the frozen post is not one for Bluesky"))?;
+    let mut url = method(call.account, "com.atproto.repo.getRecord")?;
+    url.query_pairs_mut().append_pair("repo", &repo).append_pair("collection", COLLECTION).append_pair("rkey", &rkey);
+    let found = match expect_json::<Record>(call, call.http.get(url)?).await {
+        Ok(found) => found,
+        Err(ActivityError::Rejected { what } | ActivityError::NotFound { what }) if what.contains("RecordNotFound") => {
+            let evidence = format!("there is no record under the key {rkey}");
+            return Ok(Answered { value: Resolution::Absent { evidence }, budget: None });
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(found.map(|found| {
+        if found.value == record {
+            let evidence = format!("the record under the key {rkey} is the one that was frozen");
+            Resolution::Found { sent: Sent { url: page(&repo, &rkey), external_id: found.uri, cid: found.cid }, evidence }
+        } else {
+            Resolution::Unknown { evidence: format!("the record under the key {rkey} is another one than was frozen") }
+        }
+    }))
+}
+
+impl Adapter for Bluesky {
+    fn freeze(&self, account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen> {
+        let key = tid(post.planned_at, intent);
+        // `swapRecord: null` means: only if there is nothing under the key. The same record again is still a success, another one is refused.
+        let body = json!({"repo": account.remote_id, "collection": COLLECTION, "rkey": key, "record": record(post)?, "swapRecord": null});
+        Ok(Frozen::new(Platform::Bluesky, account.send_class(), intent, body.to_string(), post).with_record_key(key))
+    }
+
+    fn check<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Answered<Health>>> {
+        Box::pin(health(call))
+    }
+
+    fn submit<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen) -> BoxFuture<'a, Answered<Submission>> {
+        #[derive(Deserialize)]
+        struct Written {
+            uri: String,
+            cid: String,
+        }
+        let request = method(call.account, "com.atproto.repo.putRecord").and_then(|url| {
+            let request = signed(call, call.http.once(Method::POST, url)?)?;
+            Ok(request.header(http::header::CONTENT_TYPE, &frozen.content_type).body(frozen.body.clone()))
+        });
+        Box::pin(send(
+            call,
+            request,
+            |body| {
+                let Written { uri, cid } = serde_json::from_slice(body).ok()?;
+                let key = record_key(call.account, &uri).ok()?;
+                Some(Sent { url: page(&call.account.remote_id, key), external_id: uri, cid: Some(cid) })
+            },
+            |status, complaint| match complaint.code.as_deref() {
+                Some("ExpiredToken" | "InvalidToken") if status.is_client_error() => {
+                    Some(Submission::CredentialsExpired { what: complaint.text.clone() })
+                }
+                // Something is under our key already: an earlier send that arrived and was changed since, or a chance in a thousand million.
+                Some("InvalidSwap") => Some(Submission::Unknown { what: complaint.text.clone() }),
+                _ => None,
+            },
+        ))
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        call: Call<'a>,
+        frozen: &'a Frozen,
+        _window: &'a Window,
+    ) -> BoxFuture<'a, ActivityResult<Answered<Resolution>>> {
+        Box::pin(look(call, frozen))
+    }
+
+    fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>> {
+        Box::pin(session::refresh(call))
+    }
+
+    fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>> {
+        Box::pin(async move {
+            let key = record_key(call.account, external_id)?;
+            let body = json!({"repo": call.account.remote_id, "collection": COLLECTION, "rkey": key});
+            let url = method(call.account, "com.atproto.repo.deleteRecord")?;
+            let request = signed(call, call.http.once(Method::POST, url)?)?.json(&body);
+            let answer = expect_success(call, request).await.map_err(session::expired)?;
+            Ok(Answered { value: (), budget: budget(&answer) })
+        })
+    }
+
+    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<PlatformCounters>>> {
+        #[derive(Deserialize)]
+        struct Posts {
+            posts: Vec<Counted>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Counted {
+            like_count: Option<i64>,
+            reply_count: Option<i64>,
+            repost_count: Option<i64>,
+            quote_count: Option<i64>,
+        }
+        Box::pin(async move {
+            record_key(call.account, external_id)?;
+            // The account's server passes this on to the AppView, which does the counting.
+            let mut url = method(call.account, "app.bsky.feed.getPosts")?;
+            url.query_pairs_mut().append_pair("uris", external_id);
+            let answered = expect_json::<Posts>(call, signed(call, call.http.get(url)?)?).await.map_err(session::expired)?;
+            let budget = answered.budget;
+            let post =
+                answered.value.posts.into_iter().next().ok_or_else(|| ActivityError::not_found("the post is not there (any more)"))?;
+            let value = PlatformCounters {
+                likes: post.like_count,
+                comments: post.reply_count,
+                shares: post.repost_count.map(|reposts| reposts + post.quote_count.unwrap_or(0)),
+            };
+            Ok(Answered { value, budget })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

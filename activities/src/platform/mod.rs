@@ -1,0 +1,294 @@
+//! Social platforms: connect, send once, look up, measure.
+//!
+//! One file (or folder) per platform implements [`Adapter`]; [`adapter`] names them. A new platform is a variant of `domain::platform::Platform`, its
+//! class in `domain::publication::send_class`, its variant of [`Credentials`], its file, and one line in [`adapter`].
+//!
+//! Every function is one attempt. [`submit`] sends at most once and tells what may be concluded; looking afterwards is [`resolve`]. Text that a
+//! server returned is cleaned of the account's own secrets before it leaves this module.
+
+mod answer;
+mod bluesky;
+mod budget;
+mod credentials;
+mod mastodon;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    platform::Platform,
+    publication::{Frozen, PostText, Resolution, SendClass, Submission, send_class},
+};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+pub use self::{
+    budget::{Answered, RateBudget},
+    credentials::Credentials,
+    mastodon::oauth,
+};
+use crate::{
+    error::{ActivityError, ActivityResult},
+    http::Outgoing,
+};
+
+/// A social account, without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Which platform it is on.
+    pub platform: Platform,
+    /// The server's address.
+    pub base_url: Url,
+    /// The account's name as people write it, without a leading `@`.
+    pub handle: String,
+    /// The platform's id of the account: Mastodon's account id, Bluesky's DID. Empty until the account has been connected.
+    pub remote_id: String,
+    /// The software that the server runs, as NodeInfo names it.
+    #[serde(default)]
+    pub software: Option<String>,
+    /// What its posts may hold.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What a server allows in a post, where it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// The longest text, in the platform's own count.
+    #[serde(default)]
+    pub max_characters: Option<u32>,
+    /// What every link counts as, in the same count.
+    #[serde(default)]
+    pub characters_per_url: Option<u32>,
+}
+
+impl Account {
+    /// What this account's server offers against sending twice.
+    #[must_use]
+    pub fn send_class(&self) -> SendClass {
+        send_class(self.platform, self.software.as_deref())
+    }
+}
+
+/// What a look at an account found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The platform's id of the account.
+    pub remote_id: String,
+    /// The account's full name, without a leading `@`.
+    pub handle: String,
+    /// The software that the server runs; `None` if it does not say.
+    pub software: Option<String>,
+    /// What its posts may hold.
+    pub limits: Limits,
+    /// When the access token ends; `None` if it does not.
+    pub token_expires_at: Option<DateTime<Utc>>,
+    /// What the token allows, where that is known.
+    pub scopes: Vec<String>,
+}
+
+/// Where [`resolve`] looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// When the request may first have left the house.
+    pub first_sent_at: DateTime<Utc>,
+    /// Ids of this account's posts that are known to come from other intents: they cannot be the one that is looked for.
+    #[serde(default)]
+    pub known_external_ids: Vec<String>,
+}
+
+impl Window {
+    /// How far the platform's clock may run behind ours.
+    const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+    /// The earliest time that the platform can have given the post.
+    fn floor(&self) -> DateTime<Utc> {
+        self.first_sent_at - Self::SKEW
+    }
+}
+
+/// A post's counters as its platform tells them; `None` where it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlatformCounters {
+    /// Likes, favourites, reactions.
+    pub likes: Option<i64>,
+    /// Replies.
+    pub comments: Option<i64>,
+    /// Reposts and quotes.
+    pub shares: Option<i64>,
+}
+
+/// One call to a platform: through what, for whom, with which secrets.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    http: &'a Outgoing,
+    account: &'a Account,
+    credentials: &'a Credentials,
+}
+
+/// What a platform has to be able to do.
+trait Adapter: Sync {
+    fn freeze(&self, account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen>;
+    fn check<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Answered<Health>>>;
+    fn submit<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen) -> BoxFuture<'a, Answered<Submission>>;
+    fn resolve<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen, window: &'a Window)
+    -> BoxFuture<'a, ActivityResult<Answered<Resolution>>>;
+    fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>>;
+    fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>>;
+    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<PlatformCounters>>>;
+}
+
+/// The one place that knows which platforms there are.
+fn adapter(platform: Platform) -> &'static dyn Adapter {
+    match platform {
+        Platform::Mastodon => &mastodon::Mastodon,
+        Platform::Bluesky => &bluesky::Bluesky,
+    }
+}
+
+/// Makes the exact request of a post. Pure: the same arguments give the same bytes and keys, so it can be made again after a crash.
+///
+/// # Errors
+/// [`ActivityError::Rejected`] if the account is not connected or a reply lacks what the platform needs to hang it on.
+pub fn freeze(account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen> {
+    if account.remote_id.is_empty() {
+        return Err(ActivityError::rejected("the account is not connected yet"));
+    }
+    adapter(account.platform).freeze(account, post, intent)
+}
+
+/// Looks whether the account's credentials work, and what its server is and allows.
+///
+/// # Errors
+/// [`ActivityError::CredentialsExpired`] if they do not, [`ActivityError::Rejected`] if this is no such server, or a passing failure.
+pub async fn check(http: &Outgoing, account: &Account, credentials: &Credentials) -> ActivityResult<Answered<Health>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).check(call).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// Connects an account: opens a session where the platform needs one, and looks whose it is.
+///
+/// Returns the account, complete, and the credentials to keep.
+///
+/// # Errors
+/// As [`check`]; [`ActivityError::Rejected`] also if the credentials belong to another account than `handle`.
+pub async fn connect(
+    http: &Outgoing,
+    platform: Platform,
+    base_url: &str,
+    handle: &str,
+    credentials: Credentials,
+) -> ActivityResult<(Account, Credentials, Health)> {
+    let handle = handle.trim().trim_start_matches('@').to_owned();
+    let mut base_url = http.check_url(base_url)?;
+    base_url.set_query(None);
+    base_url.set_fragment(None);
+    let mut account = Account { platform, base_url, handle, remote_id: String::new(), software: None, limits: Limits::default() };
+    let credentials = refresh(http, &account, &credentials).await?;
+    let health = check(http, &account, &credentials).await?.value;
+    if !account.handle.is_empty() && !same_handle(&account.handle, &health.handle) {
+        return Err(ActivityError::rejected(format!("these credentials belong to @{}, not to @{}", health.handle, account.handle)));
+    }
+    account.handle.clone_from(&health.handle);
+    account.remote_id.clone_from(&health.remote_id);
+    account.software.clone_from(&health.software);
+    account.limits = health.limits;
+    Ok((account, credentials, health))
+}
+
+/// Whether a handle as a person wrote it, perhaps without its server, means the full one.
+fn same_handle(written: &str, full: &str) -> bool {
+    let (written, full) = (written.to_lowercase(), full.to_lowercase());
+    written == full || full.split_once('@').is_some_and(|(user, _)| user == written)
+}
+
+/// Sends a frozen post **once** and says what may be concluded. It never retries, follows a redirect or uses a connection that was used before.
+pub async fn submit(http: &Outgoing, account: &Account, credentials: &Credentials, frozen: &Frozen) -> Answered<Submission> {
+    if !frozen.is_intact() || frozen.platform != account.platform {
+        let what = "the post is not the one that was frozen for this account".to_owned();
+        return Answered { value: Submission::Rejected { what }, budget: None };
+    }
+    let answered = adapter(account.platform).submit(Call { http, account, credentials }, frozen).await;
+    answered.map(|submission| match submission {
+        Submission::Rejected { what } => Submission::Rejected { what: credentials.redact(&what) },
+        Submission::CredentialsExpired { what } => Submission::CredentialsExpired { what: credentials.redact(&what) },
+        Submission::NotSent { what } => Submission::NotSent { what: credentials.redact(&what) },
+        Submission::Unknown { what } => Submission::Unknown { what: credentials.redact(&what) },
+        other @ (Submission::Published(_) | Submission::RateLimited { .. }) => other,
+    })
+}
+
+/// Looks once whether a post whose sending had no definite outcome is on its platform.
+///
+/// [`Resolution::Absent`] says only that it is not there now. Send again at once if [`Frozen::can_resend`] allows, otherwise only after it stayed
+/// absent across a settling window.
+///
+/// # Errors
+/// If the look-up itself fails; that says nothing about the post.
+pub async fn resolve(
+    http: &Outgoing,
+    account: &Account,
+    credentials: &Credentials,
+    frozen: &Frozen,
+    window: &Window,
+) -> ActivityResult<Answered<Resolution>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).resolve(call, frozen, window).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// Renews an access token; credentials that never expire come back as they are. To be called alone for an account: refresh tokens are used once.
+///
+/// # Errors
+/// [`ActivityError::CredentialsExpired`] if a person has to reconnect, or a passing failure.
+pub async fn refresh(http: &Outgoing, account: &Account, credentials: &Credentials) -> ActivityResult<Credentials> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).refresh(call).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// Deletes a post.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] where the platform says that there is no such post (any more).
+pub async fn delete(http: &Outgoing, account: &Account, credentials: &Credentials, external_id: &str) -> ActivityResult<Answered<()>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).delete(call, external_id).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// Reads a post's counters.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] if the post is gone.
+pub async fn metrics(
+    http: &Outgoing,
+    account: &Account,
+    credentials: &Credentials,
+    external_id: &str,
+) -> ActivityResult<Answered<PlatformCounters>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).metrics(call, external_id).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// An error without the account's secrets: a server may repeat a request's headers in its answer.
+fn clean_error(credentials: &Credentials, mut error: ActivityError) -> ActivityError {
+    match &mut error {
+        ActivityError::Transient { what }
+        | ActivityError::RateLimited { what, .. }
+        | ActivityError::Rejected { what }
+        | ActivityError::NotFound { what }
+        | ActivityError::CredentialsExpired { what }
+        | ActivityError::OutcomeUnknown { what } => *what = credentials.redact(what),
+    }
+    error
+}
+
+/// An address under the account's server: `base_url` may have a path of its own.
+fn endpoint(base_url: &Url, path: &str) -> ActivityResult<Url> {
+    let mut base = base_url.clone();
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
+    }
+    base.join(path).map_err(|error| ActivityError::rejected(format!("not an address: {error}")))
+}
+
+#[cfg(test)]
+mod tests;
