@@ -5,8 +5,8 @@
 //! to be done about them.
 
 pub mod error;
-pub mod model;
 pub mod http;
+pub mod model;
 pub mod platform;
 pub mod store;
 

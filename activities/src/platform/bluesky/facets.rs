@@ -59,7 +59,11 @@ fn trimmed_link(link: &str) -> &str {
     let mut link = link;
     loop {
         let shorter = link.trim_end_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '”', '’', '»', '…']);
-        let shorter = if shorter.ends_with(')') && !shorter.contains('(') { &shorter[..shorter.len() - 1] } else { shorter };
+        let shorter = if shorter.ends_with(')') && shorter.matches(')').count() > shorter.matches('(').count() {
+            &shorter[..shorter.len() - 1]
+        } else {
+            shorter
+        };
         if shorter.len() == link.len() {
             return link;
         }
