@@ -9,3 +9,9 @@ mod ledger;
 pub mod mastodon;
 
 pub use budget::Limit;
+//! A laptop's production: the real servers that Pressroom runs on, supervised, and stand-ins for every outside service, reached over the
+//! protocols that the real ones speak.
+//!
+//! It knows no other crate of ours but `migrations`, so that a connector cannot tell a stand-in from the real thing.
+
+pub mod servers;

@@ -3,3 +3,8 @@
 
 mod mastodon;
 mod mastodon_faults;
+//! The real servers, for real: started, killed, started again.
+
+#![expect(clippy::unwrap_used, reason = "a panic here is a failed test with a line number")]
+
+mod stack;

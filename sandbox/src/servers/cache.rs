@@ -1,0 +1,197 @@
+//! The user's cache folder with the unpacked servers: filled once, by whoever comes first, and checked before every use.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+use super::account;
+use super::error::SandboxError;
+use super::fetch::{self, SearchPath};
+use super::packages::Package;
+use super::unpack::unpack;
+
+const MANIFEST: &str = "manifest.json";
+
+/// A folder of unpacked servers, shared by every project of a user.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+    clients: SearchPath,
+}
+
+/// What was unpacked, so that damage shows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    /// Checksum of the package that this came from.
+    package: String,
+    files: BTreeMap<PathBuf, Unpacked>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Unpacked {
+    size: u64,
+    /// Seconds and nanoseconds: while size and time stand, the content is not read again.
+    modified: (i64, i64),
+    sha256: String,
+}
+
+impl Cache {
+    /// A cache in this folder.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, clients: SearchPath::default() }
+    }
+
+    /// A cache in this folder that looks for `npm` and `pip` in `path` (written as the variable `PATH` is) only.
+    #[must_use]
+    pub fn with_clients_from(folder: PathBuf, path: PathBuf) -> Self {
+        Self { folder, clients: SearchPath(Some(path)) }
+    }
+
+    /// The user's own cache: `$XDG_CACHE_HOME/pressroom` or `~/.cache/pressroom`, `~/Library/Caches/pressroom` on macOS. As root it is
+    /// `/var/cache/pressroom` when the account that PostgreSQL runs under cannot reach that folder.
+    ///
+    /// # Errors
+    /// As root, when there is no other account at all.
+    pub fn of_user() -> Result<Self, SandboxError> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let own = match std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
+            Some(folder) if folder.is_absolute() => Some(folder),
+            _ if cfg!(target_os = "macos") => home.map(|home| home.join("Library/Caches")),
+            _ => home.map(|home| home.join(".cache")),
+        };
+        let own = own.unwrap_or_else(std::env::temp_dir).join("pressroom");
+        let reachable = account::for_postgres()?.is_none_or(|account| account.can_reach(&own));
+        Ok(Self::new(if reachable { own } else { PathBuf::from("/var/cache/pressroom") }))
+    }
+
+    /// The folder of the cache.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The unpacked package's folder, fetched and unpacked first where it is missing or damaged. Parallel callers, in this process or
+    /// another, wait for the one that fetches. Blocks: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// Everything that fetching, checking and writing can answer.
+    pub fn ensure(&self, package: &Package) -> Result<PathBuf, SandboxError> {
+        let servers = self.folder.join("servers");
+        fs::create_dir_all(&servers).map_err(SandboxError::at(&servers))?;
+        if nix::unistd::geteuid().is_root() {
+            for folder in [&self.folder, &servers] {
+                fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).map_err(SandboxError::at(folder))?;
+            }
+        }
+        let target = servers.join(package.slug);
+        if is_whole(&target, package, false) {
+            return Ok(target);
+        }
+        let lock_path = servers.join(format!("{}.lock", package.slug));
+        let lock = File::create(&lock_path).map_err(SandboxError::at(&lock_path))?;
+        lock.lock().map_err(SandboxError::at(&lock_path))?;
+        if !is_whole(&target, package, true) {
+            if target.exists() {
+                tracing::warn!(folder = %target.display(), "the cached {} is damaged and will be fetched again", package.server);
+            }
+            self.fill(package, &servers, &target)?;
+        }
+        Ok(target)
+    }
+
+    /// Compares every byte of the cached package with its manifest, and throws it away when it differs. Answers whether it was whole.
+    ///
+    /// # Errors
+    /// When the damaged package cannot be removed.
+    pub fn check(&self, package: &Package) -> Result<bool, SandboxError> {
+        let target = self.folder.join("servers").join(package.slug);
+        let whole = is_whole(&target, package, true);
+        if !whole && target.exists() {
+            fs::remove_dir_all(&target).map_err(SandboxError::at(&target))?;
+        }
+        Ok(whole)
+    }
+
+    fn fill(&self, package: &Package, servers: &Path, target: &Path) -> Result<(), SandboxError> {
+        let work = tempfile::Builder::new().prefix(".new-").tempdir_in(servers).map_err(SandboxError::at(servers))?;
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(style("{spinner} {msg} {elapsed}"));
+        bar.set_message(format!("fetching {} ({} {})", package.server, package.name, package.version));
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        let fetched = fetch::fetch(package, work.path(), &self.clients);
+        bar.disable_steady_tick();
+        let archive = fetched.inspect_err(|_| bar.finish_and_clear())?;
+        bar.set_style(style("{msg} {wide_bar} {bytes}/{total_bytes}"));
+        bar.set_message(format!("unpacking {}", package.server));
+        let fresh = work.path().join("fresh");
+        fs::create_dir(&fresh).map_err(SandboxError::at(&fresh))?;
+        let unpacked = unpack(&archive, &fresh, package.keep, &bar);
+        bar.finish_and_clear();
+        unpacked.map_err(|source| match source.kind() {
+            std::io::ErrorKind::StorageFull => SandboxError::DiskFull { path: servers.to_owned() },
+            _ => SandboxError::Unpack { package: package.name.to_owned(), reason: source.to_string(), cache: target.to_owned() },
+        })?;
+        if let Some(missing) = package.programs.iter().find(|program| !fetch::is_executable(&fresh.join(program))) {
+            let reason = format!("it holds no program {missing}");
+            return Err(SandboxError::Unpack { package: package.name.to_owned(), reason, cache: target.to_owned() });
+        }
+        write_manifest(&fresh, package)?;
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).map_err(SandboxError::at(&fresh))?;
+        if target.exists() {
+            fs::remove_dir_all(target).map_err(SandboxError::at(target))?;
+        }
+        fs::rename(&fresh, target).map_err(SandboxError::at(target))
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn write_manifest(folder: &Path, package: &Package) -> Result<(), SandboxError> {
+    let mut files = BTreeMap::new();
+    collect(folder, folder, &mut files)?;
+    let manifest = Manifest { package: package.checksum.text().to_owned(), files };
+    let path = folder.join(MANIFEST);
+    let json = serde_json::to_vec(&manifest).map_err(|error| SandboxError::at(&path)(error.into()))?;
+    fs::write(&path, json).map_err(SandboxError::at(&path))
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Unpacked>) -> Result<(), SandboxError> {
+    for entry in fs::read_dir(folder).map_err(SandboxError::at(folder))? {
+        let path = entry.map_err(SandboxError::at(folder))?.path();
+        let metadata = fs::symlink_metadata(&path).map_err(SandboxError::at(&path))?;
+        if metadata.is_dir() {
+            collect(root, &path, files)?;
+        } else {
+            let sha256 = HEXLOWER.encode(&fetch::digest(&path, &aws_lc_rs::digest::SHA256)?);
+            let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
+            files.insert(name, Unpacked { size: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()), sha256 });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the folder holds this very package, complete. `every_byte` reads all files; otherwise only those whose time has changed.
+fn is_whole(folder: &Path, package: &Package, every_byte: bool) -> bool {
+    let Ok(json) = fs::read(folder.join(MANIFEST)) else { return false };
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&json) else { return false };
+    manifest.package == package.checksum.text()
+        && manifest.files.iter().all(|(name, unpacked)| {
+            let path = folder.join(name);
+            let Ok(metadata) = fs::symlink_metadata(&path) else { return false };
+            if metadata.len() != unpacked.size {
+                return false;
+            }
+            if !every_byte && (metadata.mtime(), metadata.mtime_nsec()) == unpacked.modified {
+                return true;
+            }
+            fetch::digest(&path, &aws_lc_rs::digest::SHA256).is_ok_and(|digest| HEXLOWER.encode(&digest) == unpacked.sha256)
+        })
+}

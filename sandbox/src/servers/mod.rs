@@ -1,0 +1,30 @@
+//! The two real servers of a laptop: PostgreSQL with pgvector and restate-server, from getting the binaries to ending the processes.
+//!
+//! [`Stack`] is the whole of it: it claims the folder, gets the binaries, starts both on loopback with their data in that folder, and ends
+//! them in order. [`TestStack`] is the same in a folder that disappears.
+
+pub mod claim;
+pub mod error;
+pub mod packages;
+pub mod postgres;
+pub mod restate;
+pub mod stack;
+pub mod test_stack;
+
+mod account;
+mod binaries;
+mod cache;
+mod fetch;
+mod identity;
+mod log;
+mod ports;
+mod process;
+mod unpack;
+
+pub use binaries::{Fitness, ServerSettings};
+pub use cache::Cache;
+pub use error::SandboxError;
+pub use postgres::Postgres;
+pub use restate::Restate;
+pub use stack::{Stack, StackOptions};
+pub use test_stack::TestStack;
