@@ -15,3 +15,4 @@ pub mod publication;
 pub mod schedule;
 pub mod score;
 pub mod text;
+pub mod voice;

@@ -1,0 +1,186 @@
+//! How much a text sounds like the brand, and why.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    lexicon::language_of,
+    measures::{Feature, measure_parsed},
+    profile::{Habit, Spread, VoiceModel, VoiceProfile},
+    train::MEANING,
+    wording::{Part, Wording},
+    words::{Parsed, parse},
+};
+use crate::brief::Language;
+
+/// How many spreads below the brand's own usual sum a text scores one half. At 2, about one in twenty of the brand's own posts falls below.
+const HALF_AT: f64 = 2.0;
+/// How steeply the score falls there, in log-odds for one spread.
+const STEEPNESS: f64 = 1.3;
+/// What evidence is worth when wording cannot be compared, because the text is in a language without examples: the score then stays nearer
+/// to one half, so that little evidence never ranks above much.
+const WITHOUT_WORDING: f64 = 0.5;
+/// Contributions smaller than this (in log-odds) are no reason worth reading.
+const WORTH_TELLING: f64 = 0.05;
+/// No single habit may speak louder than this for or against a text.
+const LOUDEST: (f64, f64) = (-3.0, 2.0);
+
+/// How much a text sounds like the brand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrandFit {
+    /// From 0 to 1. The brand's own posts score 0.93 on average; one half is two of their standard deviations below that.
+    pub score: f64,
+    /// Why, what speaks against the text first.
+    pub reasons: Vec<Reason>,
+}
+
+/// One thing that was compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What was compared (`sentence length`, `emoji`, `vocabulary`).
+    pub feature: String,
+    /// What the brand does, in words.
+    pub expected: String,
+    /// What the text does, in words.
+    pub found: String,
+    /// How it moves the score, in log-odds, against what the brand's own posts get for it: below zero is less like the brand.
+    pub contribution: f64,
+}
+
+/// Scores `text` against the voice. `embedding` is the text's own; it is used when the voice was trained with embeddings of the same
+/// dimensions. In a language without examples only those habits are compared that do not depend on language.
+#[must_use]
+pub fn brand_fit(model: &VoiceModel, text: &str, embedding: Option<&[f32]>) -> BrandFit {
+    let profile = &model.profile;
+    let parsed = parse(text);
+    if text.trim().is_empty() {
+        let expected = Feature::PostWords.in_words(profile.habits.get(&Feature::PostWords).map_or(0.0, |h| h.mean));
+        let nothing = Reason { feature: Feature::PostWords.name().to_owned(), expected, found: "nothing".to_owned(), contribution: -10.0 };
+        return BrandFit { score: 0.0, reasons: vec![nothing] };
+    }
+    let wording = wording_for(profile, &parsed);
+    let mut reasons = habit_reasons(profile, &parsed, wording.is_some());
+    if let Some((language, wording)) = wording {
+        reasons.extend(wording_reasons(language, wording, &parsed));
+    }
+    let near = near_centroid(model, embedding);
+    if let Some((near, own)) = near {
+        let words = |cosine: f64| format!("{cosine:.2} like the examples in meaning");
+        reasons.push(Reason {
+            feature: "meaning".to_owned(),
+            expected: words(own.mean),
+            found: words(near),
+            contribution: meaning_contribution(near, own),
+        });
+    }
+    let calibration = profile.calibration;
+    let spread = match (wording.is_some(), near.is_some()) {
+        (false, false) => calibration.habits,
+        (true, false) => calibration.wording,
+        (false, true) => calibration.habits_meaning,
+        (true, true) => calibration.wording_meaning,
+    };
+    let steepness = STEEPNESS * if wording.is_some() { 1.0 } else { WITHOUT_WORDING };
+    let unit = steepness / spread.max(0.1);
+    let log_odds = steepness * HALF_AT + unit * reasons.iter().map(|r| r.contribution).sum::<f64>();
+    for reason in &mut reasons {
+        reason.contribution = super::profile::round(reason.contribution * unit);
+    }
+    reasons.retain(|r| r.contribution.abs() >= WORTH_TELLING);
+    reasons.sort_by(|a, b| a.contribution.total_cmp(&b.contribution));
+    BrandFit { score: super::profile::round(1.0 / (1.0 + (-log_odds).exp())), reasons }
+}
+
+/// The wording to hold the text against: that of its language, or of the main one when its language cannot be told.
+fn wording_for<'a>(profile: &'a VoiceProfile, parsed: &Parsed) -> Option<(Language, &'a Wording)> {
+    let language = language_of(parsed).or_else(|| profile.main_language())?;
+    profile.wording.get(&language).map(|wording| (language, wording))
+}
+
+fn habit_reasons(profile: &VoiceProfile, parsed: &Parsed, same_language: bool) -> Vec<Reason> {
+    let measures = measure_parsed(parsed);
+    let mut reasons = Vec::new();
+    for (&feature, habit) in &profile.habits {
+        if feature.spec().bound && !same_language {
+            continue;
+        }
+        let value = measures.get(feature);
+        let contribution = habit_contribution(feature, feature.scaled(value), habit.at, habit.width) - habit.usual;
+        reasons.push(Reason {
+            feature: feature.name().to_owned(),
+            expected: range_in_words(feature, habit),
+            found: feature.in_words(value),
+            contribution,
+        });
+    }
+    reasons
+}
+
+/// How much likelier the value is for the brand than for anybody, as a log ratio of two normal densities, bounded and weighted.
+pub(super) fn habit_contribution(feature: Feature, scaled: f64, at: f64, width: f64) -> f64 {
+    let spec = feature.spec();
+    let (everybody, spread) = spec.usual;
+    // A stored width of 0 can only come from a damaged profile.
+    let (brand, anybody) = ((scaled - at) / width.max(1e-3), (scaled - everybody) / spread);
+    let ratio = 0.5 * anybody * anybody - 0.5 * brand * brand + (spread / width.max(1e-3)).ln();
+    spec.weight * ratio.clamp(LOUDEST.0, LOUDEST.1)
+}
+
+fn range_in_words(feature: Feature, habit: &Habit) -> String {
+    let (low, high) = (feature.in_words(habit.low), feature.in_words(habit.high));
+    if low == high { low } else { format!("{low} to {high}") }
+}
+
+fn wording_reasons(language: Language, wording: &Wording, parsed: &Parsed) -> Vec<Reason> {
+    let (contributions, values) = wording.judge(language, parsed);
+    let per_cent = |value: f64| format!("{:.0} %", value * 100.0);
+    let quoted = |words: &[String]| words.iter().map(|w| format!("“{w}”")).collect::<Vec<_>>().join(", ");
+    Part::ALL
+        .into_iter()
+        .map(|part| {
+            let (own, value) = (wording.own(part).mean, values[part as usize]);
+            let (feature, expected, found) = match part {
+                Part::FunctionWords => {
+                    let (speak_for, speak_against) = wording.telling_words(language, parsed);
+                    let found = match (speak_for.is_empty(), speak_against.is_empty()) {
+                        (true, true) => "nothing telling".to_owned(),
+                        (false, true) => format!("typical: {}", quoted(&speak_for)),
+                        (true, false) => format!("untypical: {}", quoted(&speak_against)),
+                        (false, false) => format!("typical: {}; untypical: {}", quoted(&speak_for), quoted(&speak_against)),
+                    };
+                    ("function words", "the small words of the examples".to_owned(), found)
+                }
+                Part::Vocabulary => ("vocabulary", format!("{} of the words known from the examples", per_cent(own)), per_cent(value)),
+                Part::Phrases => {
+                    let known: Vec<String> = wording.phrases.iter().take(3).map(|p| p.text.clone()).collect();
+                    let found = wording.phrases_in(parsed);
+                    let expected =
+                        if known.is_empty() { "no phrase in particular".to_owned() } else { format!("phrases such as {}", quoted(&known)) };
+                    ("characteristic phrases", expected, if found.is_empty() { "none of them".to_owned() } else { quoted(&found) })
+                }
+                Part::Letters => ("letter sequences", format!("{} alike", per_cent(own)), format!("{} alike", per_cent(value))),
+            };
+            Reason { feature: feature.to_owned(), expected, found, contribution: contributions[part as usize] }
+        })
+        .collect()
+}
+
+/// The cosine between the text's embedding and the centroid, with what the examples have.
+fn near_centroid(model: &VoiceModel, embedding: Option<&[f32]>) -> Option<(f64, Spread)> {
+    let (centroid, own) = (model.centroid.as_ref()?, model.profile.meaning?);
+    let embedding = embedding.filter(|e| e.len() == centroid.len())?;
+    let wide = |v: &[f32]| v.iter().map(|x| if x.is_finite() { f64::from(*x) } else { 0.0 }).collect::<Vec<_>>();
+    Some((cosine(&wide(embedding), &wide(centroid)), own))
+}
+
+/// The nearness of a text's embedding in spreads from that of the examples, bounded and weighted.
+pub(super) fn meaning_contribution(near: f64, own: Spread) -> f64 {
+    let z = if own.spread > 0.0 { (near - own.mean) / own.spread } else { 0.0 };
+    MEANING.0 * z.clamp(-3.0, 1.5)
+}
+
+/// The cosine of the angle between two vectors of one length; 0 when one of them has none.
+pub(super) fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot: f64 = a.iter().zip(b).map(|(x, y)| x * y).sum();
+    let lengths = (a.iter().map(|x| x * x).sum::<f64>() * b.iter().map(|x| x * x).sum::<f64>()).sqrt();
+    if lengths > 0.0 { dot / lengths } else { 0.0 }
+}

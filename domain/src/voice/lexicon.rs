@@ -1,0 +1,185 @@
+//! What is known of languages before any example is read: function words and how usual they are, pronouns, jargon, which language a text is in.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
+
+use super::words::{Parsed, Word};
+use crate::brief::Language;
+
+/// Function words, each with its occurrences in 1,000 words of ordinary written English. Rounded: they only serve as "what anybody does",
+/// against which an author's own rate is compared, and every author is compared against the same.
+const ENGLISH: &str = include_str!("lexicon/english.txt");
+/// The same for German.
+const GERMAN: &str = include_str!("lexicon/german.txt");
+/// Words of a trade that say little to those outside of it, English and German. Matched as whole words, after [`stem`] has taken common
+/// endings off both.
+const JARGON: &str = include_str!("lexicon/jargon.txt");
+
+type Table = HashMap<&'static str, f64>;
+
+static ENGLISH_RATES: LazyLock<Table> = LazyLock::new(|| rates(ENGLISH));
+static GERMAN_RATES: LazyLock<Table> = LazyLock::new(|| rates(GERMAN));
+static JARGON_STEMS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| JARGON.lines().filter(|line| !line.starts_with('#')).map(stem).collect());
+
+fn rates(table: &'static str) -> Table {
+    let row = |line: &'static str| {
+        line.split_once(' ').and_then(|(word, per_thousand)| Some((word, per_thousand.parse::<f64>().ok()? / 1_000.0)))
+    };
+    table.lines().filter_map(row).collect()
+}
+
+/// The share of all words that each function word of `language` has in ordinary writing; `None` for a language without a table.
+pub(super) fn function_words(language: Language) -> Option<&'static Table> {
+    match language {
+        Language::EN => Some(&ENGLISH_RATES),
+        Language::DE => Some(&GERMAN_RATES),
+        _ => None,
+    }
+}
+
+/// Whether the word carries grammar rather than meaning, in any language that has a table.
+pub(super) fn is_function_word(lower: &str) -> bool {
+    ENGLISH_RATES.contains_key(lower) || GERMAN_RATES.contains_key(lower)
+}
+
+/// The languages told apart below, with the codes of ISO 639-3 that the detector answers with.
+const OTHERS: &[(&str, &str)] = &[
+    ("eng", "en"),
+    ("deu", "de"),
+    ("fra", "fr"),
+    ("spa", "es"),
+    ("ita", "it"),
+    ("por", "pt"),
+    ("nld", "nl"),
+    ("pol", "pl"),
+    ("swe", "sv"),
+    ("dan", "da"),
+    ("tur", "tr"),
+    ("rus", "ru"),
+    ("ukr", "uk"),
+    ("jpn", "ja"),
+    ("cmn", "zh"),
+    ("kor", "ko"),
+    ("ara", "ar"),
+];
+
+/// The language of a text, or `None` when it is too short or too plain to tell.
+///
+/// Function words decide first: in a dozen words they tell English from German far better than letter statistics do.
+pub(super) fn language_of(parsed: &Parsed) -> Option<Language> {
+    let (mut english, mut german, mut words) = (0_usize, 0_usize, 0_usize);
+    for word in parsed.words() {
+        words += 1;
+        let (en, de) = (ENGLISH_RATES.contains_key(word.lower.as_str()), GERMAN_RATES.contains_key(word.lower.as_str()));
+        // What both have (`in`, `so`, `an`, `was`) says nothing.
+        english += usize::from(en && !de);
+        german += usize::from(de && !en) + usize::from(!en && word.lower.contains(['ä', 'ö', 'ü', 'ß']));
+    }
+    let (most, least, language) = if english >= german { (english, german, Language::EN) } else { (german, english, Language::DE) };
+    if most > least && most * 6 >= words {
+        return Some(language);
+    }
+    let found = whatlang::detect(&parsed.prose).filter(whatlang::Info::is_reliable)?;
+    OTHERS.iter().find(|(long, _)| *long == found.lang().code()).and_then(|(_, short)| short.parse().ok())
+}
+
+/// Who is speaking or spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Person {
+    /// I, my; ich, mein.
+    I,
+    /// We, our; wir, unser.
+    We,
+    /// You, your; du, ihr, dein, euer.
+    You,
+    /// The German polite form.
+    Sie,
+}
+
+/// The person that a word stands for, in English or German.
+pub(super) fn person_of(word: &Word) -> Option<Person> {
+    let lower = word.lower.as_str();
+    match lower.split_once('\'').map_or(lower, |(stem, _)| stem) {
+        "i" | "me" | "my" | "mine" | "myself" | "ich" | "mich" | "mir" | "mein" | "meine" | "meinen" | "meinem" | "meiner" | "meins" => {
+            Some(Person::I)
+        }
+        // A country in capitals is not a pronoun.
+        "us" if word.capitals => None,
+        "let" if lower == "let's" => Some(Person::We),
+        "we" | "us" | "our" | "ours" | "ourselves" | "wir" | "uns" | "unser" | "unsere" | "unseren" | "unserem" | "unserer" => {
+            Some(Person::We)
+        }
+        "you" | "your" | "yours" | "yourself" | "du" | "dich" | "dir" | "dein" | "deine" | "deinen" | "deinem" | "deiner" | "euch"
+        | "euer" | "eure" | "euren" | "eurem" => Some(Person::You),
+        // At the head of a sentence a capital says nothing: `Sie` may be she or they.
+        "sie" | "ihnen" | "ihr" | "ihre" | "ihren" | "ihrem" | "ihrer" if word.capitalised && !word.first => Some(Person::Sie),
+        "ihr" if !word.capitalised => Some(Person::You),
+        _ => None,
+    }
+}
+
+/// Whether the word is jargon: a known term of a trade, an acronym, or a product name with a capital inside.
+pub(super) fn is_jargon(word: &Word, acronyms_stand_out: bool) -> bool {
+    JARGON_STEMS.contains(stem(&word.lower)) || word.humped || (acronyms_stand_out && word.capitals && (2..=5).contains(&word.letters))
+}
+
+/// The word without the endings by which the terms above are inflected. Coarse on purpose: it only has to be the same on both sides.
+fn stem(word: &str) -> &str {
+    const ENDINGS: [&str; 12] = ["ungen", "ing", "ies", "ion", "ed", "es", "en", "er", "em", "s", "e", "y"];
+    let mut stem = word;
+    while let Some(rest) = ENDINGS.iter().find_map(|ending| stem.strip_suffix(ending)).filter(|rest| rest.chars().count() >= 5) {
+        stem = rest;
+    }
+    stem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voice::words::parse;
+
+    #[test]
+    fn english_and_german_are_told_apart_and_others_are_not_taken_for_them() {
+        let of = |text| language_of(&parse(text)).map(|l| l.to_string());
+        assert_eq!(of("The oven is on again, and so are we.").as_deref(), Some("en"));
+        assert_eq!(of("Der Ofen ist wieder an, und wir sind es auch.").as_deref(), Some("de"));
+        assert_eq!(of("Größere Brötchen, schönere Küche!").as_deref(), Some("de"));
+        assert_eq!(
+            of("Le four est de nouveau allumé, et nous sommes là depuis cinq heures du matin pour vous servir.").as_deref(),
+            Some("fr")
+        );
+        assert_eq!(of("🎉 42"), None);
+    }
+
+    #[test]
+    fn persons_are_read_in_both_languages() {
+        let persons = |text| parse(text).words().filter_map(person_of).collect::<Vec<_>>();
+        assert_eq!(persons("I'm here, we're there, your US friends told us"), [Person::I, Person::We, Person::You, Person::We]);
+        assert_eq!(
+            persons("Sie kommt. Wir bitten Sie und ihre Kinder, Ihr Haus und dein Auto"),
+            [Person::We, Person::Sie, Person::Sie, Person::You]
+        );
+    }
+
+    #[test]
+    fn jargon_is_found_inflected_and_plain_words_are_not_jargon() {
+        let jargon = |text| parse(text).words().filter(|w| is_jargon(w, true)).map(|w| w.lower.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            jargon("Leveraging synergies, our API deploys Maßnahmen in OpenShift"),
+            ["leveraging", "synergies", "api", "deploys", "maßnahmen", "openshift"]
+        );
+        assert!(jargon("We bake bread at four and sell it at seven, warm and dark").is_empty());
+    }
+
+    #[test]
+    fn no_table_names_a_word_twice() {
+        for table in [ENGLISH, GERMAN] {
+            assert_eq!(rates(table).len(), table.lines().count());
+            let mass: f64 = rates(table).values().sum();
+            assert!((0.3..0.7).contains(&mass), "function words are about half of a text, not {mass}");
+        }
+    }
+}
