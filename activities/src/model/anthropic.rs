@@ -72,7 +72,7 @@ impl LanguageModel for Anthropic {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Message {
+enum Line {
     MessageStart {
         message: Start,
     },
@@ -145,23 +145,23 @@ impl Decoder for Stream {
         let message = serde_json::from_str(&event.data)
             .map_err(|error| Refusal::Broken(format!("an event of the answer is not the JSON of its protocol: {error}")))?;
         match message {
-            Message::MessageStart { message } => {
+            Line::MessageStart { message } => {
                 self.answer.model = message.model;
                 let Usage { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, .. } = message.usage;
                 let cached = cache_creation_input_tokens.unwrap_or(0) + cache_read_input_tokens.unwrap_or(0);
                 self.answer.input_tokens = input_tokens.map(|tokens| tokens + cached);
             }
-            Message::ContentBlockDelta { delta: Delta::TextDelta { text } } => {
+            Line::ContentBlockDelta { delta: Delta::TextDelta { text } } => {
                 grow(&mut self.answer.text, &text)?;
                 on_progress(Progress::Text(&text));
             }
-            Message::MessageDelta { delta, usage } => {
+            Line::MessageDelta { delta, usage } => {
                 self.stop = delta.stop_reason.or(self.stop.take());
                 // The count is cumulative: the last one is the answer's.
                 self.answer.output_tokens = usage.output_tokens.or(self.answer.output_tokens);
             }
-            Message::MessageStop => self.done = true,
-            Message::Error { error } => {
+            Line::MessageStop => self.done = true,
+            Line::Error { error } => {
                 let what = format!("an error instead of the rest of the answer: {}: {}", error.kind, error.message);
                 return Err(match error.kind.as_str() {
                     "rate_limit_error" => Refusal::Busy(what),
@@ -169,7 +169,7 @@ impl Decoder for Stream {
                     _ => Refusal::Broken(what),
                 });
             }
-            Message::ContentBlockDelta { delta: Delta::Other } | Message::Other => {}
+            Line::ContentBlockDelta { delta: Delta::Other } | Line::Other => {}
         }
         Ok(())
     }
