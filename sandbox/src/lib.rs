@@ -1,4 +1,4 @@
-//! A laptop's production: stand-ins for the platforms that Pressroom posts to, and the means to make them misbehave.
+//! A laptop's production: the real servers that Pressroom runs on, supervised, stand-ins for the platforms that it posts to, and the means to make them all misbehave.
 //!
 //! May import none of our crates but `migrations`: the stand-ins speak the platforms' public protocols, so that a connector cannot tell them from the real thing.
 
@@ -7,11 +7,6 @@ mod budget;
 pub mod fault;
 mod ledger;
 pub mod mastodon;
+pub mod servers;
 
 pub use budget::Limit;
-//! A laptop's production: the real servers that Pressroom runs on, supervised, and stand-ins for every outside service, reached over the
-//! protocols that the real ones speak.
-//!
-//! It knows no other crate of ours but `migrations`, so that a connector cannot tell a stand-in from the real thing.
-
-pub mod servers;
