@@ -10,6 +10,7 @@ pub mod ids;
 pub mod links;
 pub mod metrics;
 pub mod platform;
+pub mod policy;
 pub mod prompt;
 pub mod publication;
 pub mod schedule;

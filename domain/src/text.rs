@@ -7,6 +7,7 @@ mod split;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::compose::has_word;
 pub use self::{
     compose::compose,
     entities::{Entity, EntityKind, entities},
