@@ -14,6 +14,7 @@ mod mastodon;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
+    metrics::Counters,
     platform::Platform,
     publication::{Frozen, PostText, Resolution, SendClass, Submission, send_class},
 };
@@ -107,17 +108,6 @@ impl Window {
     }
 }
 
-/// A post's counters as its platform tells them; `None` where it does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct PlatformCounters {
-    /// Likes, favourites, reactions.
-    pub likes: Option<i64>,
-    /// Replies.
-    pub comments: Option<i64>,
-    /// Reposts and quotes.
-    pub shares: Option<i64>,
-}
-
 /// One call to a platform: through what, for whom, with which secrets.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -135,7 +125,7 @@ trait Adapter: Sync {
     -> BoxFuture<'a, ActivityResult<Answered<Resolution>>>;
     fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>>;
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>>;
-    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<PlatformCounters>>>;
+    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>>;
 }
 
 /// The one place that knows which platforms there are.
@@ -254,7 +244,7 @@ pub async fn delete(http: &Outgoing, account: &Account, credentials: &Credential
     adapter(account.platform).delete(call, external_id).await.map_err(|error| clean_error(credentials, error))
 }
 
-/// Reads a post's counters.
+/// Reads a post's counters since its publication; what the platform does not tell is `None`.
 ///
 /// # Errors
 /// [`ActivityError::NotFound`] if the post is gone.
@@ -263,7 +253,7 @@ pub async fn metrics(
     account: &Account,
     credentials: &Credentials,
     external_id: &str,
-) -> ActivityResult<Answered<PlatformCounters>> {
+) -> ActivityResult<Answered<Counters>> {
     let call = Call { http, account, credentials };
     adapter(account.platform).metrics(call, external_id).await.map_err(|error| clean_error(credentials, error))
 }

@@ -7,6 +7,7 @@ mod session;
 
 use chrono::SecondsFormat;
 use domain::{
+    metrics::Counters,
     platform::Platform,
     publication::{Frozen, PostText, ReplyTo, Resolution, Sent, Submission, is_tid, tid},
 };
@@ -18,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Credentials, Health, Limits, PlatformCounters, Window,
+    Account, Adapter, Answered, Call, Credentials, Health, Limits, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
 };
@@ -203,7 +204,7 @@ impl Adapter for Bluesky {
         })
     }
 
-    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<PlatformCounters>>> {
+    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>> {
         #[derive(Deserialize)]
         struct Posts {
             posts: Vec<Counted>,
@@ -215,6 +216,7 @@ impl Adapter for Bluesky {
             reply_count: Option<i64>,
             repost_count: Option<i64>,
             quote_count: Option<i64>,
+            bookmark_count: Option<i64>,
         }
         Box::pin(async move {
             record_key(call.account, external_id)?;
@@ -225,10 +227,12 @@ impl Adapter for Bluesky {
             let budget = answered.budget;
             let post =
                 answered.value.posts.into_iter().next().ok_or_else(|| ActivityError::not_found("the post is not there (any more)"))?;
-            let value = PlatformCounters {
+            let value = Counters {
                 likes: post.like_count,
                 comments: post.reply_count,
-                shares: post.repost_count.map(|reposts| reposts + post.quote_count.unwrap_or(0)),
+                shares: post.repost_count.map(|reposts| reposts.saturating_add(post.quote_count.unwrap_or(0))),
+                saves: post.bookmark_count,
+                ..Counters::default()
             };
             Ok(Answered { value, budget })
         })

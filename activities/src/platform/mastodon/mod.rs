@@ -5,6 +5,7 @@ mod lookup;
 pub mod oauth;
 
 use domain::{
+    metrics::Counters,
     platform::Platform,
     publication::{Frozen, PostText, Resolution, Sent, Submission},
 };
@@ -16,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Credentials, Health, Limits, PlatformCounters, Window,
+    Account, Adapter, Answered, Call, Credentials, Health, Limits, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
 };
@@ -222,7 +223,7 @@ impl Adapter for Mastodon {
         })
     }
 
-    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<PlatformCounters>>> {
+    fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>> {
         #[derive(Deserialize)]
         struct Counted {
             favourites_count: Option<i64>,
@@ -234,10 +235,11 @@ impl Adapter for Mastodon {
         Box::pin(async move {
             let url = status_url(call.account, external_id)?;
             let counted = expect_json::<Counted>(call, signed(call, call.http.get(url)?)?).await?;
-            Ok(counted.map(|counted| PlatformCounters {
+            Ok(counted.map(|counted| Counters {
                 likes: counted.favourites_count,
                 comments: counted.replies_count,
-                shares: counted.reblogs_count.map(|reblogs| reblogs + counted.quotes_count.unwrap_or(0)),
+                shares: counted.reblogs_count.map(|reblogs| reblogs.saturating_add(counted.quotes_count.unwrap_or(0))),
+                ..Counters::default()
             }))
         })
     }
