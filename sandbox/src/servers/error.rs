@@ -144,6 +144,18 @@ pub enum SandboxError {
         "PostgreSQL refuses to run as root and neither an account `postgres` nor `nobody` exists. Run as another user, or point `database_url` at a running server"
     )]
     NoAccount,
+    /// A server that the settings name does not answer, or does not fit.
+    #[error(
+        "the {server} that the settings name does not do: {reason}. Correct {setting}, or leave it out to have a server fetched and started"
+    )]
+    Unreachable {
+        /// The server.
+        server: &'static str,
+        /// The setting that names it.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A server ended, or did not become ready.
     #[error("{server} {reason}. The end of {}:\n{tail}", log.display())]
     ServerFailed {

@@ -9,6 +9,7 @@ use data_encoding::{BASE64, HEXLOWER};
 
 use super::error::SandboxError;
 use super::packages::{Checksum, Client, Package};
+use super::process::while_busy;
 
 /// Where the package clients are looked for: `PATH`, unless a test says otherwise.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +36,7 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 pub(crate) fn fetch(package: &Package, folder: &Path, clients: &SearchPath) -> Result<PathBuf, SandboxError> {
     let (client, mut command) = command(package, clients)?;
     command.current_dir(folder).stdin(Stdio::null());
-    let output = command.output().map_err(SandboxError::system(format!("running {client} to fetch {}", package.name)))?;
+    let output = while_busy(|| command.output()).map_err(SandboxError::system(format!("running {client} to fetch {}", package.name)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         if said.contains("ENOSPC") || said.contains("No space left") {

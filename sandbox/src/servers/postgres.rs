@@ -18,7 +18,7 @@ use super::error::SandboxError;
 use super::log::{Log, last_lines};
 use super::packages::POSTGRES_SETTING;
 use super::ports::{Ports, is_free};
-use super::process::{LOOK, Launch, Process, end_orphan};
+use super::process::{LOOK, Launch, Process, end_orphan, while_busy};
 
 const SERVER: &str = "PostgreSQL";
 const SUPERUSER: &str = "pressroom_admin";
@@ -136,11 +136,14 @@ impl Postgres {
         process.ended().map(|status| process.failed(format!("ended by itself ({status})")))
     }
 
-    /// Starts the server again after [`Self::kill9`] or [`Self::stop`], on the same port and data.
+    /// Starts the server again after [`Self::kill9`], [`Self::stop`] or a fall, on the same port and data. Does nothing while it runs.
     ///
     /// # Errors
     /// As at the first start.
     pub async fn start_again(&self) -> Result<(), SandboxError> {
+        if self.process().as_ref().is_some_and(|process| process.ended().is_none()) {
+            return Ok(());
+        }
         let mut tries = 0;
         loop {
             end_unrecorded(&self.data).await?;
@@ -302,7 +305,7 @@ fn initialise(binary: &Binary, data: &Path, account: Option<&Account>, log: &Log
         use std::os::unix::process::CommandExt;
         command.uid(account.uid).gid(account.gid);
     }
-    let output = command.output().map_err(SandboxError::system("running initdb"))?;
+    let output = while_busy(|| command.output()).map_err(SandboxError::system("running initdb"))?;
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     fs::write(log.path(), &said).map_err(SandboxError::at(log.path()))?;
     if !output.status.success() {

@@ -99,7 +99,7 @@ impl Process {
         if let Some(account) = &launch.account {
             command.uid(account.uid).gid(account.gid);
         }
-        let child = command.spawn().map_err(SandboxError::system(format!("starting {}", launch.program.display())))?;
+        let child = while_busy(|| command.spawn()).map_err(SandboxError::system(format!("starting {}", launch.program.display())))?;
         let pid = child.id();
         // From here on the child must not be forgotten, whatever fails.
         let mut process = Self {
@@ -197,6 +197,19 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Runs a program that may just have been unpacked: a process that another thread is starting holds a copy of the file's handle for a
+/// moment, and the system refuses to execute a file that is open for writing.
+pub(crate) fn while_busy<T>(mut run: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    let mut tries = 0;
+    loop {
+        match run() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && tries < 100 => tries += 1,
+            answer => return answer,
+        }
+        std::thread::sleep(LOOK);
     }
 }
 

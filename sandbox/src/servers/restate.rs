@@ -131,11 +131,14 @@ impl Restate {
         process.ended().map(|status| process.failed(format!("ended by itself ({status})")))
     }
 
-    /// Starts the server again after [`Self::kill9`] or [`Self::stop`], on the same ports and data.
+    /// Starts the server again after [`Self::kill9`], [`Self::stop`] or a fall, on the same ports and data. Does nothing while it runs.
     ///
     /// # Errors
     /// As at the first start.
     pub async fn start_again(&self) -> Result<(), SandboxError> {
+        if self.process().as_ref().is_some_and(|process| process.ended().is_none()) {
+            return Ok(());
+        }
         let process = Process::spawn(&self.launch)?;
         match self.wait_until_ready(&process).await {
             Ok(()) => {

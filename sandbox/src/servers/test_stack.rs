@@ -46,14 +46,16 @@ impl TestStack {
             durable: false,
         };
         let stack = Stack::start(&options).await?;
-        let home = stack.postgres().data().parent().map(PathBuf::from);
+        let home = stack.postgres().and_then(|postgres| postgres.data().parent()).map(PathBuf::from);
         let data_outside = home.filter(|home| home != stack.folder());
         Ok(Self { stack, data_outside, _folder: folder })
     }
 
     /// SIGKILL to restate-server.
     pub fn kill9_restate(&self) {
-        self.stack.restate().kill9();
+        if let Some(restate) = self.stack.restate() {
+            restate.kill9();
+        }
     }
 
     /// Starts restate-server again after a kill, on the same ports and data; returns when it is ready.
@@ -61,12 +63,17 @@ impl TestStack {
     /// # Errors
     /// As [`Stack::start`].
     pub async fn restart_restate(&self) -> Result<(), SandboxError> {
-        self.stack.restate().start_again().await
+        match self.stack.restate() {
+            Some(restate) => restate.start_again().await,
+            None => Ok(()),
+        }
     }
 
     /// SIGKILL to PostgreSQL and all its processes.
     pub fn kill9_postgres(&self) {
-        self.stack.postgres().kill9();
+        if let Some(postgres) = self.stack.postgres() {
+            postgres.kill9();
+        }
     }
 
     /// Starts PostgreSQL again after a kill, on the same port and data; returns when it is ready.
@@ -74,7 +81,10 @@ impl TestStack {
     /// # Errors
     /// As [`Stack::start`].
     pub async fn restart_postgres(&self) -> Result<(), SandboxError> {
-        self.stack.postgres().start_again().await
+        match self.stack.postgres() {
+            Some(postgres) => postgres.start_again().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -88,8 +98,8 @@ impl Deref for TestStack {
 
 impl Drop for TestStack {
     fn drop(&mut self) {
-        self.stack.restate().kill9();
-        self.stack.postgres().kill9();
+        self.kill9_restate();
+        self.kill9_postgres();
         if let Some(outside) = &self.data_outside {
             let _ = fs::remove_dir_all(outside);
         }

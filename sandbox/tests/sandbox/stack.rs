@@ -17,16 +17,16 @@ async fn both_servers_answer_and_keep_their_data_through_sigkill() {
         .await
         .unwrap();
 
-    let (restate_pid, postgres_pid) = (stack.restate().pid().unwrap(), stack.postgres().pid().unwrap());
+    let (restate_pid, postgres_pid) = (stack.restate().unwrap().pid().unwrap(), stack.postgres().unwrap().pid().unwrap());
     stack.kill9_postgres();
     stack.kill9_restate();
     assert!(sqlx::query("select 1").execute(&mut connection).await.is_err(), "the server is dead");
-    assert_eq!((stack.restate().pid(), stack.postgres().pid()), (None, None));
+    assert_eq!((stack.restate().unwrap().pid(), stack.postgres().unwrap().pid()), (None, None));
 
     stack.restart_postgres().await.unwrap();
     stack.restart_restate().await.unwrap();
-    assert_ne!(stack.restate().pid().unwrap(), restate_pid);
-    assert_ne!(stack.postgres().pid().unwrap(), postgres_pid);
+    assert_ne!(stack.restate().unwrap().pid().unwrap(), restate_pid);
+    assert_ne!(stack.postgres().unwrap().pid().unwrap(), postgres_pid);
     let mut connection = connect(&stack).await;
     let kept: i64 =
         sqlx::query_scalar("select count(*) from kept where embedding <-> '[1,2]' = 0").fetch_one(&mut connection).await.unwrap();
