@@ -260,7 +260,12 @@ mod tests {
         for damage in [Some(&whole[..5]), Some(&changed), None] {
             let asked = registry.asked();
             match damage {
-                Some(bytes) => fs::write(registry.program(), bytes).unwrap(),
+                Some(bytes) => {
+                    fs::write(registry.program(), bytes).unwrap();
+                    // Clocks of file systems are coarse: the damage might otherwise bear the very time of the unpacking.
+                    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+                    File::options().write(true).open(registry.program()).unwrap().set_modified(later).unwrap();
+                }
                 None => fs::remove_file(registry.program()).unwrap(),
             }
             registry.cache.ensure(&registry.package).unwrap();
