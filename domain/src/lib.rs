@@ -6,6 +6,7 @@
 pub mod brand;
 pub mod brief;
 pub mod digest;
+pub mod hashtags;
 pub mod ids;
 pub mod links;
 pub mod metrics;
@@ -13,7 +14,9 @@ pub mod platform;
 pub mod policy;
 pub mod prompt;
 pub mod publication;
+pub mod readability;
 pub mod schedule;
 pub mod score;
 pub mod text;
+pub mod translation;
 pub mod voice;

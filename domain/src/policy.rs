@@ -180,6 +180,13 @@ fn names(text: &str, context: &PolicyContext<'_>, entities: &[Entity], lints: &m
     }
 }
 
+/// Whether one of `phrases` stands in `text`, through any disguise and be it with some good will.
+#[must_use]
+pub fn forbids(phrases: &[String], text: &str, language: Option<Language>) -> bool {
+    let reading = Reading::new(text);
+    phrases.iter().filter_map(|phrase| Phrase::new(phrase)).any(|phrase| !phrase.find(&reading, language).is_empty())
+}
+
 /// A disclosure counts only where everybody can read it: as written, whatever the case, on its own.
 fn disclosures(text: &str, context: &PolicyContext<'_>, lints: &mut Vec<Lint>) {
     for wanted in context.required_disclosures.iter().map(|d| d.trim()).filter(|d| !d.is_empty()) {
