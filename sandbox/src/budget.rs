@@ -29,7 +29,6 @@ pub(crate) enum Begins {
     /// At whole multiples of its length since the epoch, as Mastodon's `rack-attack` does.
     OnTheClock,
     /// With the first request, as the PDS's `rate-limiter-flexible` does.
-    #[allow(dead_code, reason = "the PDS stand-in, which lands next, uses it")]
     OnFirstUse,
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod controls;
 pub(crate) mod gate;
+pub(crate) mod veil;
 pub(crate) mod wire;
 
 use std::{

@@ -3,6 +3,7 @@
 //! May import none of our crates but `migrations`: the stand-ins speak the platforms' public protocols, so that a connector cannot tell them from the real thing.
 
 mod audience;
+pub mod bluesky;
 mod budget;
 pub mod fault;
 mod ledger;

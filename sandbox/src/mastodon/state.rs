@@ -6,7 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::{budget::Budgets, fault::gate::Hide, ledger::Ledger};
+use crate::{
+    budget::Budgets,
+    fault::{gate::Hide, veil::Veils},
+    ledger::Ledger,
+};
 
 /// A status as it was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,12 +98,6 @@ enum Event {
     Looked { id: String },
 }
 
-#[derive(Debug)]
-struct Hidden {
-    until: Option<DateTime<Utc>>,
-    lookups: u32,
-}
-
 /// The memory behind the routes.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -110,7 +108,7 @@ pub(crate) struct Memory {
     tokens: HashMap<String, (String, Standing)>,
     looks: HashMap<String, u64>,
     last_id: u64,
-    hidden: HashMap<u64, Hidden>,
+    veils: Veils,
     pub(crate) codes: HashMap<String, Code>,
     pub(crate) files: HashMap<String, bytes::Bytes>,
     pub(crate) budgets: Budgets,
@@ -127,7 +125,7 @@ impl Memory {
             tokens: options.accounts.iter().map(|account| (account.token.clone(), (account.handle.clone(), Standing::Valid))).collect(),
             looks: HashMap::new(),
             last_id: 0,
-            hidden: HashMap::new(),
+            veils: Veils::default(),
             codes: HashMap::new(),
             files: HashMap::new(),
             budgets: Budgets::default(),
@@ -214,24 +212,15 @@ impl Memory {
     }
 
     pub(crate) fn accept(&mut self, status: Status, hide: Option<Hide>) {
-        if let (Some(hide), Ok(id)) = (hide, status.id.parse()) {
-            let until = (hide.ms > 0).then(|| status.accepted_at + TimeDelta::milliseconds(i64::try_from(hide.ms).unwrap_or(i64::MAX / 2)));
-            self.hidden.insert(id, Hidden { until, lookups: hide.lookups });
+        if let Some(hide) = hide {
+            self.veils.hide(&status.id, hide, status.accepted_at);
         }
         self.keep(Event::Accepted { status });
     }
 
     /// Whether a look-up misses this status; a miss counts.
     pub(crate) fn misses(&mut self, id: &str, now: DateTime<Utc>) -> bool {
-        let Ok(id) = id.parse::<u64>() else { return true };
-        let Some(hidden) = self.hidden.get_mut(&id) else { return false };
-        let early = hidden.until.is_some_and(|until| now < until);
-        let counted = hidden.lookups > 0;
-        hidden.lookups = hidden.lookups.saturating_sub(1);
-        if !early && !counted {
-            self.hidden.remove(&id);
-        }
-        early || counted
+        self.veils.misses(id, now)
     }
 
     pub(crate) fn delete(&mut self, id: &str) {
