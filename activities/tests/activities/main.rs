@@ -1,0 +1,3 @@
+//! Activities against stand-ins that speak the real protocols and misbehave on order.
+
+mod mastodon;
