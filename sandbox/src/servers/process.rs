@@ -111,12 +111,17 @@ impl Process {
             log_begin,
             state: Mutex::new(State { child, watch: None, ended: None }),
         };
+        // Written before the watch exists and again with it, so that there is no moment at which nobody would find the server.
+        let server = identity::of(pid);
+        let record = |watch| match &server {
+            Some(server) => write_record(&launch.record, &Record { server: server.clone(), watch }),
+            None => Ok(()),
+        };
+        record(None)?;
         let watch = watch(pid, launch.stop).map_err(SandboxError::system(format!("starting the watch over {}", launch.server)))?;
         let watch_identity = identity::of(watch.id());
         process.state.get_mut().unwrap_or_else(PoisonError::into_inner).watch = Some(watch);
-        if let Some(server) = identity::of(pid) {
-            write_record(&launch.record, &Record { server, watch: watch_identity })?;
-        }
+        record(watch_identity)?;
         Ok(process)
     }
 

@@ -4,4 +4,5 @@
 mod bluesky;
 mod mastodon;
 mod mastodon_faults;
+mod orphans;
 mod stack;
