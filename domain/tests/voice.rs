@@ -2,7 +2,8 @@
 //!
 //! The corpus in `tests/voice/` is self-made: nine authors with 24 posts each, a line `--` between posts. Close on purpose are
 //! `bakery_calm` and `bicycle_shop` (one manner, two trades), `bakery_calm` and `bakery_loud` (one trade, two manners), `compiler_hermit` and
-//! `tool_founder` (both one dry developer), and the two German ones are held against each other in one language.
+//! `tool_founder` (both one dry developer), and the two German ones are held against each other in one language. The two shops of one manner
+//! are twins: counting alone does not tell them apart, and the test prints that too.
 
 use domain::{
     ids::ExampleId,
@@ -11,8 +12,14 @@ use domain::{
 use uuid::Uuid;
 
 /// Label and posts of each author.
-fn authors() -> Vec<(&'static str, Vec<&'static str>)> {
-    let files = [
+type Corpus = Vec<(&'static str, Vec<&'static str>)>;
+
+fn posts_of(files: &[(&'static str, &'static str)]) -> Corpus {
+    files.iter().map(|(label, text)| (*label, text.split("\n--\n").map(str::trim).collect())).collect()
+}
+
+fn authors() -> Corpus {
+    posts_of(&[
         ("bakery_calm", include_str!("voice/bakery_calm.txt")),
         ("bakery_loud", include_str!("voice/bakery_loud.txt")),
         ("bicycle_shop", include_str!("voice/bicycle_shop.txt")),
@@ -22,8 +29,20 @@ fn authors() -> Vec<(&'static str, Vec<&'static str>)> {
         ("museum_curator", include_str!("voice/museum_curator.txt")),
         ("buchladen", include_str!("voice/buchladen.txt")),
         ("stadtwerke", include_str!("voice/stadtwerke.txt")),
-    ];
-    files.into_iter().map(|(label, text)| (label, text.split("\n--\n").map(str::trim).collect())).collect()
+    ])
+}
+
+/// Sayings of six authors in the public domain, quoted from memory: voices that were not written for this test, all of them in one genre, most
+/// of them a single sentence. That is about as little as a voice can be told by, and the floors say so.
+fn old_authors() -> Corpus {
+    posts_of(&[
+        ("franklin", include_str!("voice/old/franklin.txt")),
+        ("blake", include_str!("voice/old/blake.txt")),
+        ("bierce", include_str!("voice/old/bierce.txt")),
+        ("wilde", include_str!("voice/old/wilde.txt")),
+        ("thoreau", include_str!("voice/old/thoreau.txt")),
+        ("nietzsche", include_str!("voice/old/nietzsche.txt")),
+    ])
 }
 
 fn voice_of(posts: &[&str]) -> VoiceModel {
@@ -48,12 +67,12 @@ struct Split {
 }
 
 /// Every `folds`-th post is unseen, from the `fold`-th on.
-fn split(folds: usize, fold: usize) -> Split {
+fn split(corpus: &Corpus, folds: usize, fold: usize) -> Split {
     let part = |unseen: bool| {
-        authors()
-            .into_iter()
+        corpus
+            .iter()
             .map(|(_, posts)| {
-                posts.into_iter().enumerate().filter(|(at, _)| (at % folds == fold) == unseen).map(|(_, post)| post).collect()
+                posts.iter().copied().enumerate().filter(|(at, _)| (at % folds == fold) == unseen).map(|(_, post)| post).collect()
             })
             .collect()
     };
@@ -81,41 +100,55 @@ fn against_nearest(under_voice: &[Vec<f64>], author: usize) -> (f64, usize) {
     pairs.min_by(|a, b| a.0.total_cmp(&b.0)).expect("there is more than one author")
 }
 
+/// What a test demands: the least mean AUC over the authors, the least of any author, and the least mean against the nearest author.
+struct Floor {
+    mean: f64,
+    each: f64,
+    nearest: f64,
+}
+
+/// Trains and scores on every fold, prints what came out, and holds it against the floor and against the control with swapped voices.
+fn rank(corpus: &Corpus, folds: usize, floor: &Floor) {
+    let runs: Vec<_> = (0..folds).map(|fold| scores(&split(corpus, folds, fold))).collect();
+    let (mut all, mut nearest_all) = (Vec::new(), Vec::new());
+    for (author, (label, _)) in corpus.iter().enumerate() {
+        let each = mean(&runs.iter().map(|run| against_all(&run[author], author)).collect::<Vec<_>>());
+        let nearest: Vec<_> = runs.iter().map(|run| against_nearest(&run[author], author)).collect();
+        let own = mean(&runs.iter().flat_map(|run| run[author][author].clone()).collect::<Vec<_>>());
+        let (low, rival) = nearest.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0)).expect("there is a fold");
+        println!(
+            "{folds} folds  {label:16} AUC {each:.3}  against {:16} in the worst fold {low:.3}  own mean score {own:.2}",
+            corpus[rival].0
+        );
+        assert!(each >= floor.each, "{label}: AUC {each:.3}");
+        all.push(each);
+        nearest_all.push(mean(&nearest.iter().map(|n| n.0).collect::<Vec<_>>()));
+    }
+    println!("{folds} folds  mean AUC {:.3}, against the nearest author {:.3}", mean(&all), mean(&nearest_all));
+    assert!(mean(&all) >= floor.mean, "mean AUC {:.3}", mean(&all));
+    assert!(mean(&nearest_all) >= floor.nearest, "mean AUC against the nearest {:.3}", mean(&nearest_all));
+
+    // The control: under somebody else's voice an author does not stand out.
+    let swapped =
+        |run: &Vec<Vec<Vec<f64>>>| (0..run.len()).map(|author| against_all(&run[(author + 1) % run.len()], author)).collect::<Vec<_>>();
+    let wrong: Vec<f64> = runs.iter().flat_map(swapped).collect();
+    println!("{folds} folds  with the voices swapped: mean AUC {:.3}", mean(&wrong));
+    assert!(mean(&wrong) < 0.5, "swapped voices still rank their author: {:.3}", mean(&wrong));
+}
+
 #[test]
 fn voice_ranks_its_own_author() {
-    let labels: Vec<&str> = authors().into_iter().map(|(label, _)| label).collect();
     // Three folds of 16 trained and 8 unseen posts, so that each post is unseen once; then halves of 12 and 12.
-    for (folds, floor_mean, floor_each, floor_nearest) in [(3, 0.935, 0.89, 0.75), (2, 0.93, 0.85, 0.75)] {
-        let runs: Vec<_> = (0..folds).map(|fold| scores(&split(folds, fold))).collect();
-        let (mut all, mut nearest_all) = (Vec::new(), Vec::new());
-        for (author, label) in labels.iter().enumerate() {
-            let each = mean(&runs.iter().map(|run| against_all(&run[author], author)).collect::<Vec<_>>());
-            let nearest: Vec<_> = runs.iter().map(|run| against_nearest(&run[author], author)).collect();
-            let own = mean(&runs.iter().flat_map(|run| run[author][author].clone()).collect::<Vec<_>>());
-            let (low, rival) = nearest.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            println!(
-                "{folds} folds  {label:16} AUC {each:.3}  against {:16} in the worst fold {low:.3}  own mean score {own:.2}",
-                labels[rival]
-            );
-            assert!(each >= floor_each, "{label}: AUC {each:.3}");
-            all.push(each);
-            nearest_all.push(mean(&nearest.iter().map(|n| n.0).collect::<Vec<_>>()));
-        }
-        println!("{folds} folds  mean AUC {:.3}, against the nearest author {:.3}", mean(&all), mean(&nearest_all));
-        assert!(mean(&all) >= floor_mean, "mean AUC {:.3}", mean(&all));
-        assert!(mean(&nearest_all) >= floor_nearest, "mean AUC against the nearest {:.3}", mean(&nearest_all));
-
-        // The control: under somebody else's voice an author does not stand out.
-        let wrong: Vec<f64> =
-            runs.iter().flat_map(|run| (0..run.len()).map(move |author| against_all(&run[(author + 1) % run.len()], author))).collect();
-        println!("{folds} folds  with the voices swapped: mean AUC {:.3}", mean(&wrong));
-        assert!(mean(&wrong) < 0.5, "swapped voices still rank their author: {:.3}", mean(&wrong));
-    }
+    // The first corpus falls through its floor when habits break, the second when wording does.
+    rank(&authors(), 3, &Floor { mean: 0.94, each: 0.9, nearest: 0.77 });
+    rank(&authors(), 2, &Floor { mean: 0.935, each: 0.87, nearest: 0.77 });
+    rank(&old_authors(), 3, &Floor { mean: 0.785, each: 0.66, nearest: 0.66 });
+    rank(&old_authors(), 2, &Floor { mean: 0.755, each: 0.62, nearest: 0.6 });
 }
 
 #[test]
 fn voices_trained_on_a_mixture_of_authors_rank_nobody() {
-    let split = split(3, 0);
+    let split = split(&authors(), 3, 0);
     let posts: Vec<&str> = (0..split.train[0].len()).flat_map(|at| split.train.iter().map(move |own| own[at])).collect();
     let count = split.train.len();
     // Every voice gets as many posts as before, dealt out across all authors.
@@ -132,7 +165,7 @@ fn voices_trained_on_a_mixture_of_authors_rank_nobody() {
 fn an_author_keeps_to_the_stated_constraints_better_than_others_do() {
     let (mut kept, mut total) = (0, 0);
     for fold in 0..3 {
-        let split = split(3, fold);
+        let split = split(&authors(), 3, fold);
         for (author, posts) in split.train.iter().enumerate() {
             let profile = voice_of(posts).profile;
             let broken =

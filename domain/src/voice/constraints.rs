@@ -194,3 +194,63 @@ impl Seen<'_> {
 fn bounded(kind: ConstraintKind, feature: Feature, text: String, min: Option<f64>, max: Option<f64>) -> Constraint {
     Constraint { kind, text, feature, min: min.map(round), max: max.map(round) }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        ids::ExampleId,
+        voice::{Example, train},
+    };
+
+    fn profile(texts: &[&str]) -> VoiceProfile {
+        let example = |text: &&str| Example { id: ExampleId::from_uuid(Uuid::nil()), text: (*text).to_owned(), platform: None, url: None };
+        train(&texts.iter().map(example).collect::<Vec<_>>(), None).profile
+    }
+
+    fn broken(profile: &VoiceProfile, text: &str) -> Vec<ConstraintKind> {
+        constraint_violations(profile, text).into_iter().map(|v| v.kind).collect()
+    }
+
+    #[test]
+    fn each_kind_of_constraint_is_stated_and_can_be_broken() {
+        let texts: Vec<String> =
+            (1..=12).map(|n| format!("We bake {n} dark loaves in the morning. We keep one of them for ourselves.")).collect();
+        let profile = profile(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        for kind in [
+            ConstraintKind::Tone,
+            ConstraintKind::SentenceLength,
+            ConstraintKind::Emoji,
+            ConstraintKind::Jargon,
+            ConstraintKind::Do,
+            ConstraintKind::Dont,
+        ] {
+            assert!(profile.constraints.iter().any(|c| c.kind == kind && c.text.ends_with('.')), "{kind:?}");
+        }
+        assert_eq!(broken(&profile, "We bake bread early in the morning."), []);
+        assert!(broken(&profile, "WE BAKE BREAD NOW!!!").contains(&ConstraintKind::Tone));
+        assert_eq!(broken(&profile, "We bake."), [ConstraintKind::SentenceLength]);
+        // An emoji is lively, and jargon is stiff, so the tone may go with them.
+        assert!(broken(&profile, "We bake bread 🍞 early in the morning.").contains(&ConstraintKind::Emoji));
+        assert!(broken(&profile, "We bake a scalable ecosystem in the morning.").contains(&ConstraintKind::Jargon));
+        assert_eq!(broken(&profile, "They bake bread early in the morning."), [ConstraintKind::Do]);
+        assert_eq!(broken(&profile, "We bake bread early in the morning?"), [ConstraintKind::Dont]);
+    }
+
+    #[test]
+    fn emoji_bounds_have_both_ends_where_the_brand_always_uses_them() {
+        let profile = profile(&["Bread 🍞", "Rolls 🥐🥐", "Cake 🎂🎂🎂", "Pie 🥧", "Tea 🍵🍵"]);
+        let emoji = profile.constraints.iter().find(|c| c.kind == ConstraintKind::Emoji).unwrap();
+        assert_eq!((emoji.min, emoji.max, emoji.text.as_str()), (Some(1.0), Some(3.0), "Use 1 to 3 emoji."));
+    }
+
+    #[test]
+    fn few_examples_forbid_nothing_and_links_are_never_forbidden() {
+        assert!(profile(&["We bake.", "We sell.", "We rest."]).constraints.iter().all(|c| c.kind != ConstraintKind::Dont));
+        let texts: Vec<String> = (1..=30).map(|n| format!("We bake {n} loaves.")).collect();
+        let profile = profile(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(profile.constraints.iter().all(|c| c.feature != Feature::Links));
+    }
+}

@@ -18,7 +18,7 @@ const HALF_AT: f64 = 2.0;
 const STEEPNESS: f64 = 1.3;
 /// What evidence is worth when wording cannot be compared, because the text is in a language without examples: the score then stays nearer
 /// to one half, so that little evidence never ranks above much.
-const WITHOUT_WORDING: f64 = 0.5;
+const WITHOUT_WORDING: f64 = 0.3;
 /// Contributions smaller than this (in log-odds) are no reason worth reading.
 const WORTH_TELLING: f64 = 0.05;
 /// No single habit may speak louder than this for or against a text.
@@ -27,7 +27,8 @@ const LOUDEST: (f64, f64) = (-3.0, 2.0);
 /// How much a text sounds like the brand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BrandFit {
-    /// From 0 to 1. The brand's own posts score 0.93 on average; one half is two of their standard deviations below that.
+    /// From 0 to 1. A post that is like the brand's own on average scores 0.93, and one half is two of their standard deviations below. Unseen
+    /// posts of the brand scored between 0.75 and 0.9 in the mean on the test corpora. In a language without examples 0.7 is about the most.
     pub score: f64,
     /// Why, what speaks against the text first.
     pub reasons: Vec<Reason>,
@@ -127,7 +128,15 @@ pub(super) fn habit_contribution(feature: Feature, scaled: f64, at: f64, width: 
 
 fn range_in_words(feature: Feature, habit: &Habit) -> String {
     let (low, high) = (feature.in_words(habit.low), feature.in_words(habit.high));
-    if low == high { low } else { format!("{low} to {high}") }
+    if low == high {
+        return low;
+    }
+    // "6 to 12 words a sentence" rather than the unit twice.
+    let unit = high.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    match low.strip_suffix(unit) {
+        Some(number) if !unit.is_empty() => format!("{number} to {high}"),
+        _ => format!("{low} to {high}"),
+    }
 }
 
 fn wording_reasons(language: Language, wording: &Wording, parsed: &Parsed) -> Vec<Reason> {
@@ -183,4 +192,68 @@ pub(super) fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot: f64 = a.iter().zip(b).map(|(x, y)| x * y).sum();
     let lengths = (a.iter().map(|x| x * x).sum::<f64>() * b.iter().map(|x| x * x).sum::<f64>()).sqrt();
     if lengths > 0.0 { dot / lengths } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        ids::ExampleId,
+        voice::{Example, train},
+    };
+
+    fn voice(texts: &[&str]) -> VoiceModel {
+        let example = |text: &&str| Example { id: ExampleId::from_uuid(Uuid::nil()), text: (*text).to_owned(), platform: None, url: None };
+        train(&texts.iter().map(example).collect::<Vec<_>>(), None)
+    }
+
+    const CALM: [&str; 5] = [
+        "We bake dark bread.",
+        "The oven has been on since three, and so have we.",
+        "We open at seven.",
+        "There is soup until it is gone.",
+        "We sell rye and rolls.",
+    ];
+
+    #[test]
+    fn contributions_add_up_to_the_score() {
+        let model = voice(&CALM);
+        for text in ["We bake rolls at seven.", "HUGE news!!! 🎉 Get yours NOW at https://a.example #rolls"] {
+            let fit = brand_fit(&model, text, None);
+            let log_odds = STEEPNESS * HALF_AT + fit.reasons.iter().map(|r| r.contribution).sum::<f64>();
+            let left_out = 0.03 * WORTH_TELLING * (Feature::ALL.len() + Part::ALL.len()) as f64;
+            // The scores differ by no more than what was too small to tell.
+            assert!((1.0 / (1.0 + (-log_odds).exp()) - fit.score).abs() < 0.1 + left_out, "{fit:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_scores_nothing() {
+        let fit = brand_fit(&voice(&CALM), " \n", None);
+        assert_eq!((fit.score, fit.reasons[0].found.as_str()), (0.0, "nothing"));
+    }
+
+    #[test]
+    fn a_range_names_its_unit_once() {
+        let habits = voice(&CALM).profile.habits;
+        assert_eq!(range_in_words(Feature::SentenceWords, &habits[&Feature::SentenceWords]), "4 to 9.4 words a sentence");
+        assert_eq!(range_in_words(Feature::Emoji, &habits[&Feature::Emoji]), "no emoji");
+    }
+
+    #[test]
+    fn a_brand_of_two_languages_is_judged_in_each_by_its_own_wording() {
+        let german = [
+            "Wir backen dunkles Brot.",
+            "Der Ofen ist seit drei an, und wir auch.",
+            "Wir machen um sieben auf.",
+            "Es gibt Suppe, bis sie alle ist.",
+        ];
+        let model = voice(&[CALM.as_slice(), german.as_slice()].concat());
+        let names: Vec<_> = model.profile.wording.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["de", "en"]);
+        let score = |text| brand_fit(&model, text, None).score;
+        assert!(score("Wir backen um sieben Brot.") > 0.8 && score("We bake bread at seven.") > 0.8);
+    }
 }

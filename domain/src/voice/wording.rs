@@ -17,6 +17,8 @@ use crate::brief::Language;
 
 /// How many letter sequences and words a profile keeps: enough to tell authors apart, little enough to store and read.
 const KEPT: usize = 500;
+/// The share of posts that have a content word by chance.
+const BY_CHANCE: f64 = 0.02;
 /// Up to this many examples a word is vocabulary when one of them has it, beyond it takes two.
 const FEW: u32 = 40;
 /// Added to shares of texts before their ratio is taken, so that what is rare does not count for much.
@@ -41,7 +43,7 @@ pub struct Phrase {
 pub(super) enum Part {
     /// The small words, against ordinary writing.
     FunctionWords,
-    /// The share of content words that the examples have too.
+    /// Content words, by how many of the examples have them too.
     Vocabulary,
     /// Characteristic phrases.
     Phrases,
@@ -52,11 +54,12 @@ pub(super) enum Part {
 impl Part {
     pub(super) const ALL: [Self; 4] = [Self::FunctionWords, Self::Vocabulary, Self::Phrases, Self::Letters];
 
-    /// How much it counts beside one measured habit, and the spread to expect of its value before any example is seen.
+    /// How much it counts beside one measured habit, and the spread to expect of its value before any example is seen. Chosen by hand: with
+    /// half of these weights the mean AUC on the test corpora moves by about 0.02. A post holds too few function words to say much.
     pub(super) const fn weight_and_spread(self) -> (f64, f64) {
         match self {
-            Self::FunctionWords => (1.5, 0.08),
-            Self::Vocabulary => (2.0, 0.15),
+            Self::FunctionWords => (0.75, 0.08),
+            Self::Vocabulary => (2.0, 0.08),
             Self::Phrases => (1.0, 0.5),
             Self::Letters => (2.0, 0.08),
         }
@@ -317,10 +320,17 @@ impl Wording {
         (speak_for, speak_against)
     }
 
+    /// Mean over the content words of how far each is from a word that comes by chance: 0 for one that no other example has, 1 for one that
+    /// all have. A signature word therefore speaks louder than many that turn up once.
     fn vocabulary_value(&self, doc: &Doc, own: u32) -> f64 {
+        let others = f64::from(self.examples.saturating_sub(own).max(1));
         let least = self.least();
-        let known = doc.vocabulary.iter().filter(|w| self.vocabulary.get(*w).is_some_and(|n| n - own >= least)).count();
-        known as f64 / doc.vocabulary.len().max(1) as f64
+        let signature = |word: &String| {
+            let count = self.vocabulary.get(word).map_or(0, |n| n - own);
+            let share = f64::from(count) / others;
+            if count >= least { ((share / BY_CHANCE).ln() / (1.0 / BY_CHANCE).ln()).max(0.0) } else { 0.0 }
+        };
+        doc.vocabulary.iter().map(signature).sum::<f64>() / doc.vocabulary.len().max(1) as f64
     }
 
     fn phrase_value(&self, parsed: &Parsed, own: u32) -> f64 {
@@ -480,7 +490,7 @@ mod tests {
         let alone = learn(&["Zebra zigzag.", "We bake bread.", "We sell bread."]);
         let parsed = parse("Zebra zigzag.");
         let doc = Doc::read(&parsed);
-        assert!(alone.vocabulary_value(&doc, 0) > 0.99);
+        assert!(alone.vocabulary_value(&doc, 0) > 0.5);
         assert!(alone.vocabulary_value(&doc, 1) < 0.01);
         let letters = alone.weighed_letters(Language::EN);
         assert!(letters.nearness(&doc, 1) < 0.3 * letters.nearness(&doc, 0));
