@@ -1,3 +1,6 @@
 //! Activities against stand-ins that speak the real protocols and misbehave on order.
 
+#![expect(clippy::unwrap_used, reason = "a panic here is a failed test with a line number")]
+
+mod bluesky;
 mod mastodon;
