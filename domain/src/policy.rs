@@ -122,9 +122,10 @@ impl<'a> PolicyContext<'a> {
 #[must_use]
 pub fn lint(text: &str, context: &PolicyContext<'_>) -> Vec<Lint> {
     let found = entities(text, context.limits.platform);
+    let reading = Reading::new(text);
     let mut lints = Vec::new();
-    shape(text, context, &mut lints);
-    names(text, context, &found, &mut lints);
+    shape(text, context, &reading, &mut lints);
+    names(text, context, &reading, &found, &mut lints);
     disclosures(text, context, &mut lints);
     counts(context, &found, &mut lints);
     contact_details(text, context, &found, &mut lints);
@@ -133,8 +134,8 @@ pub fn lint(text: &str, context: &PolicyContext<'_>) -> Vec<Lint> {
     lints
 }
 
-fn shape(text: &str, context: &PolicyContext<'_>, lints: &mut Vec<Lint>) {
-    if Reading::new(text).is_blank() {
+fn shape(text: &str, context: &PolicyContext<'_>, reading: &Reading, lints: &mut Vec<Lint>) {
+    if reading.is_blank() {
         lints.push(Lint::new(Rule::Empty, Severity::Error, None, "there is no text".to_owned()));
     }
     let measured = length(text, &context.limits);
@@ -154,15 +155,14 @@ fn shape(text: &str, context: &PolicyContext<'_>, lints: &mut Vec<Lint>) {
     }
 }
 
-fn names(text: &str, context: &PolicyContext<'_>, entities: &[Entity], lints: &mut Vec<Lint>) {
-    let reading = Reading::new(text);
+fn names(text: &str, context: &PolicyContext<'_>, reading: &Reading, entities: &[Entity], lints: &mut Vec<Lint>) {
     let in_link = |span: Span| entities.iter().any(|e| e.kind == EntityKind::Link && e.span.overlaps(span));
     for (rule, what, phrases) in
         [(Rule::BannedPhrase, "banned phrase", context.banned_phrases), (Rule::Competitor, "competitor", context.competitors)]
     {
         for phrase in phrases {
             let Some(wanted) = Phrase::new(phrase) else { continue };
-            for hit in wanted.find(&reading, context.language) {
+            for hit in wanted.find(reading, context.language) {
                 // A link's path and short code are not prose; whose page it is, matters.
                 if rule == Rule::BannedPhrase && in_link(hit.span) {
                     continue;

@@ -43,9 +43,7 @@ pub(super) fn letters(text: &str) -> Vec<Letter> {
             }
             continue;
         }
-        if !shows_nothing(c) {
-            push(&mut letters, c, span);
-        }
+        push(&mut letters, c, span);
     }
     read_case(&mut letters);
     letters
