@@ -7,8 +7,10 @@
 mod constraints;
 mod examples;
 mod fit;
+mod letters;
 mod lexicon;
 mod measures;
+mod phrases;
 mod profile;
 mod train;
 mod wording;
@@ -18,6 +20,7 @@ pub use constraints::{Constraint, ConstraintKind, Violation, constraint_violatio
 pub use examples::{Example, ExampleProblem, ExampleReason, MAX_EXAMPLE_CHARS, MAX_EXAMPLES, MIN_EXAMPLES, check_examples};
 pub use fit::{BrandFit, Reason, brand_fit};
 pub use measures::{Feature, Measures, measure};
+pub use phrases::Phrase;
 pub use profile::{Calibration, Habit, Spread, VoiceModel, VoiceProfile};
 pub use train::train;
-pub use wording::{Phrase, Wording};
+pub use wording::Wording;

@@ -17,7 +17,21 @@ const GERMAN: &str = include_str!("lexicon/german.txt");
 /// endings off both.
 const JARGON: &str = include_str!("lexicon/jargon.txt");
 
-type Table = HashMap<&'static str, f64>;
+/// The function words of one language.
+pub(super) struct Table {
+    /// Each with its share of all words, in the order of the file.
+    pub(super) rows: Vec<(&'static str, f64)>,
+    /// The share of all of them together.
+    pub(super) mass: f64,
+    rates: HashMap<&'static str, f64>,
+}
+
+impl Table {
+    /// The share of all words that `word` has; `None` for one that is no function word.
+    pub(super) fn rate(&self, word: &str) -> Option<f64> {
+        self.rates.get(word).copied()
+    }
+}
 
 static ENGLISH_RATES: LazyLock<Table> = LazyLock::new(|| rates(ENGLISH));
 static GERMAN_RATES: LazyLock<Table> = LazyLock::new(|| rates(GERMAN));
@@ -28,7 +42,8 @@ fn rates(table: &'static str) -> Table {
     let row = |line: &'static str| {
         line.split_once(' ').and_then(|(word, per_thousand)| Some((word, per_thousand.parse::<f64>().ok()? / 1_000.0)))
     };
-    table.lines().filter_map(row).collect()
+    let rows: Vec<_> = table.lines().filter_map(row).collect();
+    Table { mass: rows.iter().map(|(_, rate)| rate).sum(), rates: rows.iter().copied().collect(), rows }
 }
 
 /// The share of all words that each function word of `language` has in ordinary writing; `None` for a language without a table.
@@ -40,9 +55,9 @@ pub(super) fn function_words(language: Language) -> Option<&'static Table> {
     }
 }
 
-/// Whether the word carries grammar rather than meaning, in any language that has a table.
-pub(super) fn is_function_word(lower: &str) -> bool {
-    ENGLISH_RATES.contains_key(lower) || GERMAN_RATES.contains_key(lower)
+/// Whether a word in lower case carries grammar rather than meaning, in English and in German.
+pub(super) fn grammar_of(lower: &str) -> (bool, bool) {
+    (ENGLISH_RATES.rates.contains_key(lower), GERMAN_RATES.rates.contains_key(lower))
 }
 
 /// The languages told apart below, with the codes of ISO 639-3 that the detector answers with.
@@ -73,7 +88,7 @@ pub(super) fn language_of(parsed: &Parsed) -> Option<Language> {
     let (mut english, mut german, mut words) = (0_usize, 0_usize, 0_usize);
     for word in parsed.words() {
         words += 1;
-        let (en, de) = (ENGLISH_RATES.contains_key(word.lower.as_str()), GERMAN_RATES.contains_key(word.lower.as_str()));
+        let (en, de) = (word.english, word.german);
         // What both have (`in`, `so`, `an`, `was`) says nothing.
         english += usize::from(en && !de);
         german += usize::from(de && !en) + usize::from(!en && word.lower.contains(['ä', 'ö', 'ü', 'ß']));
@@ -177,8 +192,8 @@ mod tests {
     #[test]
     fn no_table_names_a_word_twice() {
         for table in [ENGLISH, GERMAN] {
-            assert_eq!(rates(table).len(), table.lines().count());
-            let mass: f64 = rates(table).values().sum();
+            assert_eq!(rates(table).rates.len(), table.lines().count());
+            let mass = rates(table).mass;
             assert!((0.3..0.7).contains(&mass), "function words are about half of a text, not {mass}");
         }
     }

@@ -2,6 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::lexicon::grammar_of;
+
 /// One word, as it is compared and as it was written.
 #[derive(Debug)]
 pub(super) struct Word {
@@ -19,6 +21,17 @@ pub(super) struct Word {
     pub(super) digits: bool,
     /// It opens its sentence.
     pub(super) first: bool,
+    /// It is a function word of English.
+    pub(super) english: bool,
+    /// It is a function word of German.
+    pub(super) german: bool,
+}
+
+impl Word {
+    /// Whether it carries grammar rather than meaning.
+    pub(super) const fn is_function(&self) -> bool {
+        self.english || self.german
+    }
 }
 
 /// How often each mark occurs.
@@ -147,14 +160,18 @@ fn read_word(written: &str, first: bool) -> Word {
             small_before = c.is_lowercase();
         }
     }
+    let lower = written.to_lowercase();
+    let (english, german) = grammar_of(&lower);
     Word {
-        lower: written.to_lowercase(),
+        lower,
         letters,
         capitals: letters >= 2 && upper == letters,
         capitalised: written.chars().next().is_some_and(char::is_uppercase),
         humped,
         digits,
         first,
+        english,
+        german,
     }
 }
 
