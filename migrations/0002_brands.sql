@@ -81,6 +81,8 @@ CREATE TABLE campaigns (
     cancelled_at      timestamptz,
     -- Why generation ended without posts.
     failure           text,
+    -- When the last of its posts ended.
+    finished_at       timestamptz,
     -- Until when a person has to decide, where approval is required.
     decide_by         timestamptz,
     created_at        timestamptz NOT NULL DEFAULT now(),

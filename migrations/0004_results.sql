@@ -61,8 +61,8 @@ CREATE TABLE metric_readings (
     org_id          uuid NOT NULL,
     post_id         uuid NOT NULL,
     observed_at     timestamptz NOT NULL,
-    -- poll, webhook:<provider>
-    source          text NOT NULL,
+    -- The source's own name for this reading (poll:3, the delivery id of a webhook): the same name again is the same reading again.
+    source_id       text NOT NULL,
     likes           bigint,
     comments        bigint,
     shares          bigint,
@@ -70,7 +70,7 @@ CREATE TABLE metric_readings (
     impressions     bigint,
     clicks          bigint,
     followers_delta bigint,
-    UNIQUE (post_id, source, observed_at),
+    UNIQUE (post_id, source_id),
     FOREIGN KEY (org_id, post_id) REFERENCES posts (org_id, id) ON DELETE CASCADE
 );
 CREATE INDEX metric_readings_series ON metric_readings (org_id, post_id, observed_at);

@@ -4,10 +4,14 @@
 //! and order belong to `workflows`, which calls these functions only inside its `step(...)`. Errors are [`ActivityError`], classified by what is
 //! to be done about them.
 
+pub mod approval;
+pub mod clock;
 pub mod error;
 pub mod http;
 pub mod model;
 pub mod platform;
+pub mod publishing;
 pub mod store;
+pub mod vault;
 
 pub use error::{ActivityError, ActivityResult};

@@ -12,6 +12,7 @@ pub mod links;
 pub mod metrics;
 pub mod platform;
 pub mod policy;
+pub mod post;
 pub mod prompt;
 pub mod publication;
 pub mod readability;

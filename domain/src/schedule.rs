@@ -66,6 +66,17 @@ impl ScheduleSpec {
             Self::At(at) => at.resolve_after(now),
         }
     }
+
+    /// The same, for a plan that was made in time: an instant that passed meanwhile is late, not refused.
+    ///
+    /// # Errors
+    /// As [`At::resolve`].
+    pub fn due_even_if_past(&self, now: DateTime<Utc>) -> Result<Due, ScheduleError> {
+        match self {
+            Self::Now {} => Ok(Due { due_at: now, adjusted: None }),
+            Self::At(at) => at.resolve(),
+        }
+    }
 }
 
 /// A wall time in a zone, and what to do where it names no instant or two.

@@ -1,1 +1,17 @@
-//! workflows
+//! The durable workflows: one file for each Restate service.
+//!
+//! A handler here is short. It has no clock, no chance and no network of its own: every effect is a [`step::step`], every long wait a delayed send.
+//! What a step does is a function of `activities`; what it computes between steps is `domain`.
+
+pub mod campaign;
+pub mod clock;
+pub mod connector;
+pub mod endpoint;
+pub mod generation;
+pub mod metrics;
+pub mod publication;
+pub mod refuse;
+pub mod step;
+pub mod world;
+
+pub use endpoint::endpoint;

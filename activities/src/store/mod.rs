@@ -4,8 +4,14 @@
 //! yields nothing, never another org's rows. The few questions that must be asked before an org is known are functions of the database
 //! ([`lookup`]).
 
+pub mod campaigns;
+pub mod connectors;
 pub mod lookup;
+pub mod metrics;
+pub mod posts;
+pub mod receipts;
 pub mod runs;
+pub mod variants;
 
 use std::time::Duration;
 
@@ -121,4 +127,14 @@ pub(crate) fn classify(error: sqlx::Error) -> ActivityError {
         sqlx::Error::Io(e) => ActivityError::transient(format_args!("the database cannot be reached: {}", e.kind())),
         other => ActivityError::transient(format_args!("the database could not answer: {other}")),
     }
+}
+
+/// A value as a `jsonb` column takes it.
+pub(crate) fn write_json<T: serde::Serialize>(value: &T) -> ActivityResult<serde_json::Value> {
+    serde_json::to_value(value).map_err(|e| ActivityError::rejected(format_args!("a value cannot be stored: {e}")))
+}
+
+/// A value out of a `jsonb` column.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> ActivityResult<T> {
+    serde_json::from_value(value).map_err(|e| ActivityError::rejected(format_args!("a stored value cannot be read: {e}")))
 }

@@ -1,0 +1,450 @@
+//! Posts: one text on one account in one language, and the facts of its life.
+//!
+//! Every change of status is conditional on the status and revision it starts from, so that it can be repeated and cannot overtake another.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    brief::Language,
+    ids::{CampaignId, ConnectorId, PostId, VariantId},
+    platform::Platform,
+    post::{PostStatus, content_hash},
+    schedule::ScheduleSpec,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{OrgTx, classify, read_json, write_json};
+use crate::{ActivityError, ActivityResult};
+
+/// A post to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPost {
+    /// Its id, derived from campaign, account and language.
+    pub id: PostId,
+    /// The account it goes to.
+    pub connector_id: ConnectorId,
+    /// That account's platform.
+    pub platform: Platform,
+    /// The language it is written in.
+    pub language: Language,
+}
+
+/// A post as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Post {
+    /// Its id.
+    pub id: PostId,
+    /// The campaign that it belongs to.
+    pub campaign_id: CampaignId,
+    /// The account that it goes to.
+    pub connector_id: ConnectorId,
+    /// That account's platform.
+    pub platform: Platform,
+    /// The language it is written in.
+    pub language: Language,
+    /// Its state.
+    pub status: PostStatus,
+    /// What a person should know about the state.
+    pub note: Option<String>,
+    /// The variant that was decided for.
+    pub approved_variant_id: Option<VariantId>,
+    /// Who decided, and when.
+    pub decided_by: Option<String>,
+    /// When it was decided.
+    pub decided_at: Option<DateTime<Utc>>,
+    /// The plan in force.
+    pub schedule: Option<ScheduleSpec>,
+    /// The instant that the plan comes to.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Counts the plans: a timer of an older plan does nothing.
+    pub revision: i32,
+    /// How late it went out, in milliseconds, where that was worth telling.
+    pub late_ms: Option<i64>,
+    /// The platform's id of it.
+    pub external_id: Option<String>,
+    /// Where people see it.
+    pub url: Option<String>,
+    /// When it was published.
+    pub published_at: Option<DateTime<Utc>>,
+    /// How it is known that it was published.
+    pub resolved_by: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+struct Row {
+    id: sqlx::types::Uuid,
+    campaign_id: sqlx::types::Uuid,
+    connector_id: sqlx::types::Uuid,
+    platform: String,
+    language: String,
+    status: String,
+    note: Option<String>,
+    approved_variant_id: Option<sqlx::types::Uuid>,
+    decided_by: Option<String>,
+    decided_at: Option<DateTime<Utc>>,
+    schedule: Option<serde_json::Value>,
+    due_at: Option<DateTime<Utc>>,
+    revision: i32,
+    late_ms: Option<i64>,
+    external_id: Option<String>,
+    url: Option<String>,
+    published_at: Option<DateTime<Utc>>,
+    resolved_by: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn read(self) -> ActivityResult<Post> {
+        let unreadable = |what: &dyn std::fmt::Display| ActivityError::rejected(format_args!("a stored post cannot be read: {what}"));
+        Ok(Post {
+            id: PostId::from_uuid(self.id),
+            campaign_id: CampaignId::from_uuid(self.campaign_id),
+            connector_id: ConnectorId::from_uuid(self.connector_id),
+            platform: self.platform.parse().map_err(|e| unreadable(&e))?,
+            language: self.language.parse().map_err(|e| unreadable(&e))?,
+            status: self.status.parse().map_err(|e| unreadable(&e))?,
+            note: self.note,
+            approved_variant_id: self.approved_variant_id.map(VariantId::from_uuid),
+            decided_by: self.decided_by,
+            decided_at: self.decided_at,
+            schedule: self.schedule.map(read_json).transpose()?.flatten(),
+            due_at: self.due_at,
+            revision: self.revision,
+            late_ms: self.late_ms,
+            external_id: self.external_id,
+            url: self.url,
+            published_at: self.published_at,
+            resolved_by: self.resolved_by,
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// Stores the posts of a campaign; those that are there already stay as they are.
+///
+/// # Errors
+/// When the database cannot answer, or an account is not this org's.
+pub async fn insert_all(tx: &mut OrgTx, campaign: CampaignId, posts: &[NewPost]) -> ActivityResult<()> {
+    let org = tx.org().uuid();
+    for post in posts {
+        sqlx::query!(
+            "INSERT INTO posts (id, org_id, campaign_id, connector_id, platform, language) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (id) DO NOTHING",
+            post.id.uuid(),
+            org,
+            campaign.uuid(),
+            post.connector_id.uuid(),
+            post.platform.as_str(),
+            post.language.as_str()
+        )
+        .execute(tx.conn())
+        .await
+        .map_err(classify)?;
+    }
+    Ok(())
+}
+
+/// The post `id`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn get(tx: &mut OrgTx, id: PostId) -> ActivityResult<Option<Post>> {
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT id, campaign_id, connector_id, platform, language, status, note, approved_variant_id, decided_by, decided_at, schedule, due_at,
+                revision, late_ms, external_id, url, published_at, resolved_by, created_at
+         FROM posts WHERE id = $1",
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    row.map(Row::read).transpose()
+}
+
+/// The post `id`, which must exist.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] when it does not.
+pub async fn require(tx: &mut OrgTx, id: PostId) -> ActivityResult<Post> {
+    get(tx, id).await?.ok_or_else(|| ActivityError::not_found(format_args!("the post {id} does not exist")))
+}
+
+/// A page of posts in the order of their ids, after `after`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn list(
+    tx: &mut OrgTx,
+    campaign: Option<CampaignId>,
+    status: Option<PostStatus>,
+    platform: Option<Platform>,
+    after: Option<PostId>,
+    limit: i64,
+) -> ActivityResult<Vec<Post>> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT id, campaign_id, connector_id, platform, language, status, note, approved_variant_id, decided_by, decided_at, schedule, due_at,
+                revision, late_ms, external_id, url, published_at, resolved_by, created_at
+         FROM posts
+         WHERE ($1::uuid IS NULL OR campaign_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR platform = $3)
+           AND ($4::uuid IS NULL OR id > $4)
+         ORDER BY id LIMIT $5",
+        campaign.map(CampaignId::uuid),
+        status.map(PostStatus::as_str),
+        platform.map(Platform::as_str),
+        after.map(PostId::uuid),
+        limit
+    )
+    .fetch_all(tx.conn())
+    .await
+    .map_err(classify)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Moves a post from one of `from` to `to`. False, and nothing changed, if it was in none of them; true as well if it had been moved before.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn advance(tx: &mut OrgTx, id: PostId, from: &[PostStatus], to: PostStatus, note: Option<&str>) -> ActivityResult<bool> {
+    let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET status = $3, note = $4 WHERE id = $1 AND (status = ANY($2) OR status = $3) RETURNING id",
+        id.uuid(),
+        &from,
+        to.as_str(),
+        note
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(row.is_some())
+}
+
+/// Binds the approval of `variant` to exactly `content`. The content replaces the variant's: what is approved is what is sent.
+///
+/// False if the post no longer waits for a decision (and was not decided in just this way before).
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn approve(tx: &mut OrgTx, id: PostId, variant: VariantId, content: &str, by: &str) -> ActivityResult<bool> {
+    let hash = content_hash(content);
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET status = 'approved', approved_variant_id = $2, approved_hash = $3, decided_by = $4, decided_at = coalesce(decided_at, now()), note = NULL
+         WHERE id = $1 AND (status IN ('draft', 'needs_approval') OR (status = 'approved' AND approved_variant_id = $2 AND approved_hash = $3 AND decided_by = $4))
+         RETURNING id",
+        id.uuid(),
+        variant.uuid(),
+        hash.as_slice(),
+        by
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    if row.is_some() {
+        sqlx::query!("UPDATE variants SET content = $2 WHERE id = $1", variant.uuid(), content)
+            .execute(tx.conn())
+            .await
+            .map_err(classify)?;
+    }
+    Ok(row.is_some())
+}
+
+/// Decides against a post. False if it no longer waits for a decision.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn reject(tx: &mut OrgTx, id: PostId, reason: &str, by: &str) -> ActivityResult<bool> {
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET status = 'rejected', decided_by = $3, decided_at = coalesce(decided_at, now()), note = $2
+         WHERE id = $1 AND (status IN ('draft', 'needs_approval') OR (status = 'rejected' AND decided_by = $3)) RETURNING id",
+        id.uuid(),
+        reason,
+        by
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(row.is_some())
+}
+
+/// Voids an approval because the text was changed: the post waits for a decision again, and timers of its plan do nothing any more.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn void_approval(tx: &mut OrgTx, id: PostId, why: &str) -> ActivityResult<bool> {
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET status = 'needs_approval', approved_variant_id = NULL, approved_hash = NULL, decided_by = NULL, decided_at = NULL,
+                due_at = NULL, revision = revision + 1, note = $2
+         WHERE id = $1 AND status IN ('approved', 'scheduled') RETURNING id",
+        id.uuid(),
+        why
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(row.is_some())
+}
+
+/// Puts a plan in force as `revision`. False if the post is not one that can be planned (not approved, being sent, or ended).
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn plan(
+    tx: &mut OrgTx,
+    id: PostId,
+    revision: i32,
+    schedule: &ScheduleSpec,
+    due_at: DateTime<Utc>,
+    note: Option<&str>,
+) -> ActivityResult<bool> {
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET status = 'scheduled', revision = $2, schedule = $3, due_at = $4, late_ms = NULL, note = $5
+         WHERE id = $1 AND status IN ('approved', 'scheduled', 'cancelled') AND approved_hash IS NOT NULL AND revision <= $2 RETURNING id",
+        id.uuid(),
+        revision,
+        write_json(schedule)?,
+        due_at,
+        note
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(row.is_some())
+}
+
+/// Takes a post out of its plan as `revision`. False if it is being sent or has ended.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn cancel(tx: &mut OrgTx, id: PostId, revision: i32, note: Option<&str>) -> ActivityResult<bool> {
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET status = 'cancelled', revision = $2, note = $3
+         WHERE id = $1 AND (status IN ('drafting', 'draft', 'needs_approval', 'approved', 'scheduled', 'needs_attention') OR (status = 'cancelled' AND revision = $2))
+         RETURNING id",
+        id.uuid(),
+        revision,
+        note
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(row.is_some())
+}
+
+/// The note of a post that a person said is not on the platform, until it is sent again.
+pub const SENT_BY_PERSON: &str = "is sent again, because a person said that it is not there";
+
+/// Puts a post that needs attention into a new plan: now. Returns the plan's revision.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] when it does not need attention.
+pub async fn send_now(tx: &mut OrgTx, id: PostId, now: DateTime<Utc>) -> ActivityResult<i32> {
+    sqlx::query_scalar!(
+        "UPDATE posts SET status = 'scheduled', revision = revision + 1, due_at = $2, note = $3 WHERE id = $1 AND status = 'needs_attention' RETURNING revision",
+        id.uuid(),
+        now,
+        SENT_BY_PERSON
+    )
+    .fetch_one(tx.conn())
+    .await
+    .map_err(classify)
+}
+
+/// What the lane needs to send a post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToSend {
+    /// The campaign that it belongs to.
+    pub campaign_id: CampaignId,
+    /// Exactly the text that was approved.
+    pub content: String,
+    /// Its language.
+    pub language: Language,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// The short link that only this post has.
+    pub unique_link: Option<String>,
+}
+
+/// Takes a scheduled post into sending. `None` if the plan `revision` is no longer in force.
+///
+/// A text that is not the one that was approved is refused: the post waits for a decision again.
+///
+/// # Errors
+/// [`ActivityError::Rejected`] when the text was changed after its approval.
+pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link_base: &str) -> ActivityResult<Option<ToSend>> {
+    let row = sqlx::query!(
+        r#"UPDATE posts p SET status = 'publishing', note = NULL FROM variants v
+           WHERE p.id = $1 AND p.revision = $2 AND p.status IN ('scheduled', 'publishing') AND v.id = p.approved_variant_id
+           RETURNING p.campaign_id, p.language, p.due_at AS "due_at!", p.approved_hash AS "approved_hash!", v.content,
+                     (SELECT l.code FROM links l WHERE l.post_id = p.id ORDER BY l.id LIMIT 1) AS code"#,
+        id.uuid(),
+        revision
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    let Some(row) = row else { return Ok(None) };
+    if content_hash(&row.content).as_slice() != row.approved_hash {
+        return Err(ActivityError::rejected("the text was changed after it was approved"));
+    }
+    let unique_link = row.code.map(|code| format!("{short_link_base}{code}")).filter(|link| row.content.contains(link.as_str()));
+    Ok(Some(ToSend {
+        campaign_id: CampaignId::from_uuid(row.campaign_id),
+        language: row.language.parse().map_err(|e| ActivityError::rejected(format_args!("a stored post cannot be read: {e}")))?,
+        content: row.content,
+        due_at: row.due_at,
+        unique_link,
+    }))
+}
+
+/// What is known of a post that is on its platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The platform's id.
+    pub external_id: String,
+    /// Where people see it.
+    pub url: Option<String>,
+    /// How it is known: `answer`, `lookup`, `resend`, `person:<who>`.
+    pub resolved_by: String,
+    /// How late it is, in milliseconds, where the lateness rule says to tell.
+    pub late_ms: Option<i64>,
+}
+
+/// Notes that a post is on its platform. Final: nothing changes it afterwards.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn published(tx: &mut OrgTx, id: PostId, facts: &Published) -> ActivityResult<()> {
+    sqlx::query!(
+        "UPDATE posts SET status = 'published', external_id = $2, url = $3, resolved_by = $4, late_ms = $5, published_at = coalesce(published_at, now()),
+                note = CASE WHEN $5::bigint IS NULL THEN NULL ELSE 'went out late' END
+         WHERE id = $1 AND status <> 'published'",
+        id.uuid(),
+        facts.external_id,
+        facts.url,
+        facts.resolved_by,
+        facts.late_ms
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(())
+}
+
+/// Notes that a post could not be sent now and waits in its account's lane, for `note`; it can still be cancelled.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn back_to_waiting(tx: &mut OrgTx, id: PostId, revision: i32, note: &str) -> ActivityResult<()> {
+    sqlx::query!(
+        "UPDATE posts SET status = 'scheduled', note = $3 WHERE id = $1 AND revision = $2 AND status = 'publishing'",
+        id.uuid(),
+        revision,
+        note
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(())
+}

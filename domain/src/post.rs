@@ -1,0 +1,191 @@
+//! A post's business status: what people and the API call the state it is in.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The state of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostStatus {
+    /// Its variants are being written.
+    Drafting,
+    /// Written, and nobody was asked to decide yet.
+    Draft,
+    /// Waits for a person's decision.
+    NeedsApproval,
+    /// Decided for, and not scheduled.
+    Approved,
+    /// Goes out at its due time.
+    Scheduled,
+    /// Is being sent.
+    Publishing,
+    /// Is on the platform.
+    Published,
+    /// A person has to answer a question about it.
+    NeedsAttention,
+    /// Will not go out; the note says why.
+    Failed,
+    /// Decided against.
+    Rejected,
+    /// Stopped before it was sent.
+    Cancelled,
+}
+
+impl PostStatus {
+    /// Every status, in the order of a post's life.
+    pub const ALL: &[Self] = &[
+        Self::Drafting,
+        Self::Draft,
+        Self::NeedsApproval,
+        Self::Approved,
+        Self::Scheduled,
+        Self::Publishing,
+        Self::Published,
+        Self::NeedsAttention,
+        Self::Failed,
+        Self::Rejected,
+        Self::Cancelled,
+    ];
+
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drafting => "drafting",
+            Self::Draft => "draft",
+            Self::NeedsApproval => "needs_approval",
+            Self::Approved => "approved",
+            Self::Scheduled => "scheduled",
+            Self::Publishing => "publishing",
+            Self::Published => "published",
+            Self::NeedsAttention => "needs_attention",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more happens to the post by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Published | Self::Failed | Self::Rejected | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for PostStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no status of a post.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a status of a post")]
+pub struct UnknownStatus(pub String);
+
+impl FromStr for PostStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL.iter().copied().find(|s| s.as_str() == text).ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// What an approval is bound to: SHA-256 of exactly the text that will be sent. Any edit changes it and so voids the approval.
+#[must_use]
+pub fn content_hash(content: &str) -> [u8; 32] {
+    Sha256::digest(content.as_bytes()).into()
+}
+
+/// The state of a campaign, as its posts and its own facts make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignStatus {
+    /// Posts are being written.
+    Drafting,
+    /// At least one post waits for a decision.
+    NeedsApproval,
+    /// At least one post is still to go out.
+    Scheduled,
+    /// Everything that was to go out is out.
+    Published,
+    /// A post asks a question.
+    NeedsAttention,
+    /// Nothing went out, and something failed.
+    Failed,
+    /// Stopped.
+    Cancelled,
+}
+
+impl CampaignStatus {
+    /// The status of a campaign with these `posts`; `failure` and `cancelled` are the campaign's own facts.
+    #[must_use]
+    pub fn of(posts: &[PostStatus], failure: bool, cancelled: bool, generated: bool) -> Self {
+        let any = |status| posts.contains(&status);
+        if cancelled {
+            Self::Cancelled
+        } else if failure {
+            Self::Failed
+        } else if !generated || any(PostStatus::Drafting) {
+            Self::Drafting
+        } else if any(PostStatus::NeedsAttention) {
+            Self::NeedsAttention
+        } else if any(PostStatus::NeedsApproval) || any(PostStatus::Draft) {
+            Self::NeedsApproval
+        } else if any(PostStatus::Approved) || any(PostStatus::Scheduled) || any(PostStatus::Publishing) {
+            Self::Scheduled
+        } else if any(PostStatus::Published) {
+            Self::Published
+        } else if any(PostStatus::Failed) {
+            Self::Failed
+        } else {
+            Self::Cancelled
+        }
+    }
+
+    /// Where the campaign stands, in a word that names the stage of the pipeline rather than its outcome.
+    #[must_use]
+    pub const fn stage(self) -> &'static str {
+        match self {
+            Self::Drafting => "generation",
+            Self::NeedsApproval => "approval",
+            Self::Scheduled | Self::NeedsAttention => "publication",
+            Self::Published | Self::Failed | Self::Cancelled => "finished",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_reads_back_from_its_name() {
+        for status in PostStatus::ALL {
+            assert_eq!(status.as_str().parse::<PostStatus>().as_ref(), Ok(status));
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+        assert!("posted".parse::<PostStatus>().is_err());
+    }
+
+    #[test]
+    fn a_campaign_is_what_its_most_pressing_post_is() {
+        use PostStatus as P;
+        let of = |posts: &[P]| CampaignStatus::of(posts, false, false, true);
+        assert_eq!(of(&[P::Published, P::NeedsAttention, P::Scheduled]), CampaignStatus::NeedsAttention);
+        assert_eq!(of(&[P::Published, P::NeedsApproval]), CampaignStatus::NeedsApproval);
+        assert_eq!(of(&[P::Published, P::Scheduled]), CampaignStatus::Scheduled);
+        assert_eq!(of(&[P::Published, P::Rejected]), CampaignStatus::Published);
+        assert_eq!(of(&[P::Failed, P::Rejected]), CampaignStatus::Failed);
+        assert_eq!(of(&[P::Rejected]), CampaignStatus::Cancelled);
+        assert_eq!(CampaignStatus::of(&[], false, false, false), CampaignStatus::Drafting);
+        assert_eq!(CampaignStatus::of(&[P::Published], false, true, true), CampaignStatus::Cancelled);
+    }
+
+    #[test]
+    fn an_edit_changes_the_hash() {
+        assert_ne!(content_hash("a"), content_hash("a "));
+    }
+}

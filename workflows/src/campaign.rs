@@ -1,0 +1,260 @@
+//! `Campaign`, one object for each campaign: from the request over the drafts and the decisions to the last post.
+
+use activities::{
+    approval,
+    store::{
+        campaigns::{self, NewCampaign},
+        posts, runs,
+    },
+};
+use domain::{
+    ids::{CampaignId, ConnectorId, OrgId, PostId, VariantId},
+    post::PostStatus,
+    schedule::ScheduleSpec,
+};
+use restate_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock,
+    generation::{Generate, GenerationClient},
+    publication::{PublicationClient, Schedule},
+    refuse,
+    step::{Retry, step},
+    world::World,
+};
+
+/// Input of `create`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CreateCampaign {
+    /// The tenant.
+    pub org: OrgId,
+    /// What was asked for.
+    pub campaign: NewCampaign,
+    /// The accounts to write for.
+    pub connectors: Vec<ConnectorId>,
+}
+
+/// Input of the handlers that need nothing more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForCampaign {
+    /// The tenant.
+    pub org: OrgId,
+}
+
+/// Input of `generated`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Generated {
+    /// The tenant.
+    pub org: OrgId,
+    /// Why nothing could be written, if so.
+    pub failure: Option<String>,
+}
+
+/// Input of `decide`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Decide {
+    /// The tenant.
+    pub org: OrgId,
+    /// The post that is decided on.
+    pub post_id: PostId,
+    /// Who decides, as people know them.
+    pub by: String,
+    /// The decision.
+    pub decision: Decision,
+}
+
+/// A person's decision on a post.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// This text goes out.
+    Approve {
+        /// The variant.
+        variant_id: VariantId,
+        /// The text, if it was edited.
+        content: Option<String>,
+    },
+    /// None of them goes out.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Output of `cancel`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// Posts that will not go out any more.
+    pub stopped: Vec<PostId>,
+    /// Posts that were on their platform, or on the way, already.
+    pub sent: Vec<PostId>,
+}
+
+/// See the module.
+pub struct Campaign {
+    /// The outside world.
+    pub world: World,
+}
+
+#[restate_sdk::object(client_visibility = "pub(crate)")]
+impl Campaign {
+    /// Stores the campaign and starts writing.
+    #[handler]
+    async fn create(&self, ctx: ObjectContext<'_>, input: Json<CreateCampaign>) -> Result<(), TerminalError> {
+        let CreateCampaign { org, campaign, connectors } = input.into_inner();
+        let campaign_id = campaign.id;
+        let invocation = ctx.invocation_id().to_owned();
+        step(&ctx, &self.world, "store.create_campaign", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            campaigns::insert(&mut tx, &campaign).await?;
+            runs::insert(&mut tx, campaign.run_id, "Campaign", &campaign.id.to_string(), &invocation).await?;
+            tx.commit().await
+        })
+        .await?;
+        ctx.service_client::<GenerationClient>().run(Json(Generate { org, campaign_id, connectors })).send();
+        Ok(())
+    }
+
+    /// The drafts are there: they are approved by rule where that was asked for and nothing speaks against it; the others wait for a person.
+    #[handler]
+    async fn generated(&self, ctx: ObjectContext<'_>, input: Json<Generated>) -> Result<(), TerminalError> {
+        let Generated { org, failure } = input.into_inner();
+        let id = key(&ctx)?;
+        let now = clock::now(&ctx, &self.world).await?;
+        let settings = &self.world.settings;
+        let decide_by = now + chrono::TimeDelta::seconds(i64::try_from(settings.approval_seconds).unwrap_or(i64::MAX / 1000));
+        let settled = step(&ctx, &self.world, "store.settle_drafts", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let settled = approval::settle_drafts(&mut tx, id, decide_by, failure.as_deref()).await?;
+            tx.commit().await?;
+            Ok(settled)
+        })
+        .await?;
+        for post in settled.approved {
+            schedule(&ctx, org, post, settled.schedule.clone());
+        }
+        if settled.waiting > 0 {
+            let me = ctx.object_client::<CampaignClient>(ctx.key());
+            if settings.reminder_seconds > 0 && settings.reminder_seconds < settings.approval_seconds {
+                me.remind(Json(ForCampaign { org })).send_after(std::time::Duration::from_secs(settings.reminder_seconds));
+            }
+            ctx.object_client::<CampaignClient>(ctx.key()).finish(Json(ForCampaign { org })).send_after(clock::until(decide_by, now));
+        }
+        Ok(())
+    }
+
+    /// A person's decision. Of two at once one wins; the other is told who did.
+    #[handler]
+    async fn decide(&self, ctx: ObjectContext<'_>, input: Json<Decide>) -> Result<(), TerminalError> {
+        let Decide { org, post_id, by, decision } = input.into_inner();
+        let approves = matches!(decision, Decision::Approve { .. });
+        let decided = step(&ctx, &self.world, "store.decide", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let decided = match &decision {
+                Decision::Approve { variant_id, content } => {
+                    approval::approve(&mut tx, post_id, *variant_id, content.as_deref(), &by).await?
+                }
+                Decision::Reject { reason } => approval::reject(&mut tx, post_id, reason, &by).await?,
+            };
+            tx.commit().await?;
+            Ok(decided)
+        })
+        .await?;
+        match decided {
+            approval::Decided::Done { schedule: plan } => {
+                if approves {
+                    schedule(&ctx, org, post_id, plan);
+                }
+                Ok(())
+            }
+            approval::Decided::Before { status, by } => {
+                let who = by.map(|by| format!(" by {by}")).unwrap_or_default();
+                Err(refuse::conflict("already-decided", format_args!("the post is already {status}{who}")))
+            }
+        }
+    }
+
+    /// People have not decided for a while: they are reminded by mail.
+    #[handler]
+    async fn remind(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        let reminder = step(&ctx, &self.world, "store.waiting_decisions", Retry::Always, move |w| async move {
+            approval::reminder(&mut w.store.in_org(org).await?, id).await
+        })
+        .await?;
+        if let Some(reminder) = reminder {
+            tracing::info!(campaign = %id, waiting = reminder.waiting, "decisions are waited for");
+        }
+        Ok(())
+    }
+
+    /// Stops what has not been sent, and says what had.
+    #[handler]
+    async fn cancel(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<Json<Cancelled>, TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        let (stopped, sent) = step(&ctx, &self.world, "store.cancel_campaign", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            campaigns::require(&mut tx, id).await?;
+            campaigns::cancel(&mut tx, id).await?;
+            let (mut stopped, mut sent) = (Vec::new(), Vec::new());
+            for post in posts::list(&mut tx, Some(id), None, None, None, i64::MAX).await? {
+                let stop = post.status == PostStatus::Cancelled
+                    || posts::cancel(&mut tx, post.id, post.revision + 1, Some("the campaign was cancelled")).await?;
+                if stop {
+                    stopped.push(post.id);
+                } else if matches!(post.status, PostStatus::Published | PostStatus::Publishing) {
+                    sent.push(post.id);
+                }
+            }
+            tx.commit().await?;
+            Ok((stopped, sent))
+        })
+        .await?;
+        Ok(Json(Cancelled { stopped, sent }))
+    }
+
+    /// One of its posts is on its platform.
+    #[handler]
+    async fn published(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        step(&ctx, &self.world, "store.finish_campaign", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            campaigns::finish_if_done(&mut tx, id).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The time to decide is over: what nobody decided on does not go out.
+    #[handler]
+    async fn finish(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        step(&ctx, &self.world, "store.end_waiting", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            for post in posts::list(&mut tx, Some(id), Some(PostStatus::NeedsApproval), None, None, i64::MAX).await? {
+                posts::reject(&mut tx, post.id, "nobody decided in time", "deadline").await?;
+            }
+            campaigns::finish_if_done(&mut tx, id).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Starts the plan of an approved post. A wall time that passed while people wrote and decided is late, not refused: the lateness rule has it.
+fn schedule(ctx: &ObjectContext<'_>, org: OrgId, post: PostId, plan: Option<ScheduleSpec>) {
+    if let Some(spec) = plan {
+        ctx.object_client::<PublicationClient>(post.to_string()).schedule(Json(Schedule { org, spec, late_is_fine: true })).send();
+    }
+}
+
+fn key(ctx: &ObjectContext<'_>) -> Result<CampaignId, TerminalError> {
+    ctx.key().parse().map_err(|e| refuse::unprocessable("bad-id", e))
+}

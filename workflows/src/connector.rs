@@ -1,0 +1,172 @@
+//! `Connector`, one object for each connected account: the single lane to it.
+//!
+//! The object's inbox is the queue, and its exclusive handlers are the lock: nothing is sent to an account, and no token of it is refreshed,
+//! while something else is. A post that cannot be sent now (a rate window, a token that needs a person) stays at the head of the lane and holds
+//! the ones behind it, so that their order is kept; the lane goes on by a delayed send, or when the account is reconnected.
+
+mod delivery;
+mod lane;
+
+use domain::ids::{ConnectorId, OrgId, PostId};
+use restate_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    refuse,
+    step::{Failure, Retry, step},
+    world::World,
+};
+pub use lane::{Hold, Lane};
+
+/// Input of `publish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishPost {
+    /// The tenant.
+    pub org: OrgId,
+    /// The post.
+    pub post_id: PostId,
+    /// The plan under which it goes out; if another is in force, it does not.
+    pub revision: i32,
+}
+
+/// Input of the handlers that concern the account itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForOrg {
+    /// The tenant.
+    pub org: OrgId,
+}
+
+/// Input of `go_on`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GoOn {
+    /// The hold that the timer belongs to; another one is in force if it differs.
+    pub epoch: u64,
+}
+
+/// See the module.
+pub struct Connector {
+    /// The outside world.
+    pub world: World,
+}
+
+#[restate_sdk::object(client_visibility = "pub(crate)")]
+impl Connector {
+    /// Sends a post, or queues it behind what the lane waits for.
+    #[handler]
+    async fn publish(&self, ctx: ObjectContext<'_>, input: Json<PublishPost>) -> Result<(), TerminalError> {
+        let mut lane = lane::load(&ctx).await?;
+        lane.enqueue(input.into_inner());
+        lane::save(&ctx, &lane);
+        self.work_off(&ctx, lane).await
+    }
+
+    /// A rate window is over.
+    #[handler]
+    async fn go_on(&self, ctx: ObjectContext<'_>, input: Json<GoOn>) -> Result<(), TerminalError> {
+        let mut lane = lane::load(&ctx).await?;
+        if !lane.release(input.into_inner().epoch) {
+            return Ok(());
+        }
+        lane::save(&ctx, &lane);
+        self.work_off(&ctx, lane).await
+    }
+
+    /// Checks that the account works; called after it was connected (again). Posts that waited for that go out.
+    #[handler]
+    async fn check(&self, ctx: ObjectContext<'_>, input: Json<ForOrg>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        let checked: Result<(), Failure> = step(&ctx, &self.world, "account.check", Retry::Attempts(5), move |w| async move {
+            activities::publishing::check(&w.publishing(), org, id).await
+        })
+        .await;
+        self.after_check(&ctx, org, id, checked).await
+    }
+
+    /// Refreshes the account's token, where it has one that ends.
+    #[handler]
+    async fn refresh(&self, ctx: ObjectContext<'_>, input: Json<ForOrg>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        let refreshed = self.refresh_token(&ctx, org, id).await;
+        self.after_check(&ctx, org, id, refreshed).await
+    }
+
+    /// Deletes the account's credentials. What still waits in its lane asks for attention.
+    #[handler]
+    async fn disconnect(&self, ctx: ObjectContext<'_>, input: Json<ForOrg>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        step(&ctx, &self.world, "store.disconnect", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            activities::store::connectors::disconnect(&mut tx, id).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+impl Connector {
+    /// Sends what waits in the lane, in order, until it is empty or something holds it.
+    async fn work_off(&self, ctx: &ObjectContext<'_>, mut lane: Lane) -> Result<(), TerminalError> {
+        // One invocation works off a bounded number, so that no journal grows without end after a long hold.
+        for _ in 0..lane::BATCH {
+            let Some(next) = lane.next() else { return Ok(()) };
+            match self.deliver(ctx, next).await? {
+                delivery::Done::Ended => lane.pop(),
+                delivery::Done::WaitFor(delay) => {
+                    let epoch = lane.hold_until_timer();
+                    ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send_after(delay);
+                }
+                delivery::Done::WaitForReconnect => lane.hold_until_reconnect(),
+            }
+            lane::save(ctx, &lane);
+        }
+        if lane.next().is_some() {
+            let epoch = lane.hold_until_timer();
+            lane::save(ctx, &lane);
+            ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send();
+        }
+        Ok(())
+    }
+
+    async fn refresh_token(&self, ctx: &ObjectContext<'_>, org: OrgId, id: ConnectorId) -> Result<(), Failure> {
+        step(ctx, &self.world, "account.refresh_token", Retry::Attempts(8), move |w| async move {
+            activities::publishing::refresh(&w.publishing(), org, id).await
+        })
+        .await
+    }
+
+    async fn after_check(
+        &self,
+        ctx: &ObjectContext<'_>,
+        org: OrgId,
+        id: ConnectorId,
+        checked: Result<(), Failure>,
+    ) -> Result<(), TerminalError> {
+        let (state, reason) = match &checked {
+            Ok(()) => ("connected", None),
+            Err(Failure(activities::ActivityError::CredentialsExpired { what })) => ("needs_reconnect", Some(what.clone())),
+            // A server that is away says nothing about the credentials: only a definite refusal disconnects.
+            Err(_) => return Ok(()),
+        };
+        step(ctx, &self.world, "store.set_account_state", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            activities::store::connectors::set_state(&mut tx, id, state, reason.as_deref()).await?;
+            tx.commit().await
+        })
+        .await?;
+        if checked.is_err() {
+            return Ok(());
+        }
+        let mut lane = lane::load(ctx).await?;
+        lane.release_now();
+        lane::save(ctx, &lane);
+        self.work_off(ctx, lane).await
+    }
+}
+
+fn key(ctx: &ObjectContext<'_>) -> Result<ConnectorId, TerminalError> {
+    ctx.key().parse().map_err(|e| refuse::unprocessable("bad-id", e))
+}

@@ -1,0 +1,206 @@
+//! `Publication`, one object for each post: its plan, and the moment at which the plan comes due.
+//!
+//! A plan is a revision number and an instant. The wait for the instant is a delayed send of `fire(revision)` to this very object, so that no
+//! invocation waits for weeks; a timer whose revision is no longer in force does nothing. Whether a post may still be planned, moved or stopped
+//! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
+
+use activities::store::posts;
+use domain::{
+    ids::{ConnectorId, OrgId, PostId},
+    schedule::{Adjustment, ScheduleSpec},
+};
+use restate_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock,
+    connector::{ConnectorClient, PublishPost},
+    metrics::{MetricsClient, StartMetrics},
+    refuse,
+    step::{Retry, step},
+    world::World,
+};
+
+/// Input of `schedule` and `reschedule`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Schedule {
+    /// The tenant.
+    pub org: OrgId,
+    /// When it is to go out.
+    pub spec: ScheduleSpec,
+    /// Whether a time that is over is accepted, and left to the lateness rule. A person's request for such a time is refused.
+    #[serde(default)]
+    pub late_is_fine: bool,
+}
+
+/// Output of `schedule` and `reschedule`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// The instant at which it goes out.
+    pub due_at: chrono::DateTime<chrono::Utc>,
+    /// How the zone bent the wall time, if it did.
+    pub adjusted: Option<Adjustment>,
+    /// The revision of the plan.
+    pub revision: i32,
+}
+
+/// Input of `cancel`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cancel {
+    /// The tenant.
+    pub org: OrgId,
+    /// Why, for the post's note.
+    pub reason: Option<String>,
+}
+
+/// Input of `fire`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fire {
+    /// The tenant.
+    pub org: OrgId,
+    /// The plan that the timer belongs to.
+    pub revision: i32,
+    /// The account that the post goes out by.
+    pub connector_id: ConnectorId,
+}
+
+/// Input of `resolve`: a person's word on a post whose outcome nothing else could tell.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resolve {
+    /// The tenant.
+    pub org: OrgId,
+    /// Who says so.
+    pub by: String,
+    /// What is the case.
+    pub verdict: PersonsVerdict,
+}
+
+/// What a person found on the platform.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "snake_case")]
+pub enum PersonsVerdict {
+    /// It is there.
+    Published {
+        /// The platform's id of it, where the person knows it.
+        external_id: Option<String>,
+    },
+    /// It is not there: it is sent (again) now.
+    NotPublished,
+}
+
+/// See the module.
+pub struct Publication {
+    /// The outside world.
+    pub world: World,
+}
+
+#[restate_sdk::object(client_visibility = "pub(crate)")]
+impl Publication {
+    /// Puts a plan in force; an approved post is scheduled by it, a scheduled one is moved.
+    #[handler]
+    async fn schedule(&self, ctx: ObjectContext<'_>, input: Json<Schedule>) -> Result<Json<Scheduled>, TerminalError> {
+        self.plan(&ctx, input.into_inner()).await.map(Json)
+    }
+
+    /// The same as `schedule`, under the name by which people look for it in the journal.
+    #[handler]
+    async fn reschedule(&self, ctx: ObjectContext<'_>, input: Json<Schedule>) -> Result<Json<Scheduled>, TerminalError> {
+        self.plan(&ctx, input.into_inner()).await.map(Json)
+    }
+
+    /// Stops a post that has not begun to be sent.
+    #[handler]
+    async fn cancel(&self, ctx: ObjectContext<'_>, input: Json<Cancel>) -> Result<(), TerminalError> {
+        let Cancel { org, reason } = input.into_inner();
+        let id = key(&ctx)?;
+        let post = step(&ctx, &self.world, "store.load_post", Retry::Always, move |w| async move {
+            posts::require(&mut w.store.in_org(org).await?, id).await
+        })
+        .await?;
+        let revision = post.revision + 1;
+        let cancelled = step(&ctx, &self.world, "store.cancel_post", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let done = posts::cancel(&mut tx, id, revision, reason.as_deref()).await?;
+            tx.commit().await?;
+            Ok(done)
+        })
+        .await?;
+        if cancelled { Ok(()) } else { Err(refuse::conflict("post-not-cancellable", format_args!("the post is {}", post.status))) }
+    }
+
+    /// The due time has come: hands the post to its account's lane, which sends it unless the plan was changed since.
+    #[handler]
+    async fn fire(&self, ctx: ObjectContext<'_>, input: Json<Fire>) -> Result<(), TerminalError> {
+        let Fire { org, revision, connector_id } = input.into_inner();
+        let post_id = key(&ctx)?;
+        ctx.object_client::<ConnectorClient>(connector_id.to_string()).publish(Json(PublishPost { org, post_id, revision })).send();
+        Ok(())
+    }
+
+    /// A person's answer for a post that needs attention.
+    #[handler]
+    async fn resolve(&self, ctx: ObjectContext<'_>, input: Json<Resolve>) -> Result<(), TerminalError> {
+        let Resolve { org, by, verdict } = input.into_inner();
+        let id = key(&ctx)?;
+        let found = match verdict {
+            PersonsVerdict::Published { external_id } => Some(external_id.unwrap_or_default()),
+            PersonsVerdict::NotPublished => None,
+        };
+        let answered_by = format!("person:{by}");
+        let now = clock::now(&ctx, &self.world).await?;
+        let next = step(&ctx, &self.world, "store.resolve_post", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let next = activities::publishing::resolve_by_person(&mut tx, id, found.as_deref(), &answered_by, now).await?;
+            tx.commit().await?;
+            Ok(next)
+        })
+        .await?;
+        use activities::publishing::Resolved;
+        match next {
+            Resolved::Published => ctx.object_client::<MetricsClient>(id.to_string()).start(Json(StartMetrics { org })).send(),
+            Resolved::SendAgain { connector_id, revision } => ctx
+                .object_client::<ConnectorClient>(connector_id.to_string())
+                .publish(Json(PublishPost { org, post_id: id, revision }))
+                .send(),
+            Resolved::NotAsked { status } => {
+                return Err(refuse::conflict("post-not-resolvable", format_args!("the post is {status} and asks nothing")));
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Publication {
+    async fn plan(&self, ctx: &ObjectContext<'_>, Schedule { org, spec, late_is_fine }: Schedule) -> Result<Scheduled, TerminalError> {
+        let id = key(ctx)?;
+        let post = step(ctx, &self.world, "store.load_post", Retry::Always, move |w| async move {
+            posts::require(&mut w.store.in_org(org).await?, id).await
+        })
+        .await?;
+        let now = clock::now(ctx, &self.world).await?;
+        let due = if late_is_fine { spec.due_even_if_past(now) } else { spec.due(now) }
+            .map_err(|e| refuse::unprocessable("schedule-refused", e))?;
+        let revision = post.revision + 1;
+        let planned = step(ctx, &self.world, "store.plan_post", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let planned = posts::plan(&mut tx, id, revision, &spec, due.due_at, None).await?;
+            tx.commit().await?;
+            Ok(planned)
+        })
+        .await?;
+        if !planned {
+            return Err(refuse::conflict(
+                "post-not-schedulable",
+                format_args!("the post is {}, and only an approved post can be scheduled", post.status),
+            ));
+        }
+        ctx.object_client::<PublicationClient>(ctx.key())
+            .fire(Json(Fire { org, revision, connector_id: post.connector_id }))
+            .send_after(clock::until(due.due_at, now));
+        Ok(Scheduled { due_at: due.due_at, adjusted: due.adjusted, revision })
+    }
+}
+
+fn key(ctx: &ObjectContext<'_>) -> Result<PostId, TerminalError> {
+    ctx.key().parse().map_err(|e| refuse::unprocessable("bad-id", e))
+}

@@ -1,0 +1,115 @@
+//! The outside world as handlers see it: the activities' clients, and the settings that decide how long to wait for what.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use activities::{http::Outgoing, model::Models, publishing::Publishing, store::Store, vault::Vault};
+use domain::{metrics::PollCadence, schedule::LatenessRule};
+use serde::{Deserialize, Serialize};
+
+use crate::step::CrashPlan;
+
+/// Handed to every step. Cheap to clone.
+#[derive(Clone)]
+pub struct World(Arc<Outside>);
+
+/// What [`World`] points to.
+pub struct Outside {
+    /// The database.
+    pub store: Store,
+    /// Language models and embeddings.
+    pub models: Models,
+    /// Checked HTTP to servers that users name.
+    pub outgoing: Outgoing,
+    /// The key ring for stored credentials.
+    pub vault: Vault,
+    /// How long to wait for what.
+    pub settings: WorkflowSettings,
+    /// Where a chaos test ends the process.
+    pub crash_plan: CrashPlan,
+}
+
+impl Deref for World {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.0
+    }
+}
+
+impl World {
+    /// Wraps the clients.
+    #[must_use]
+    pub fn new(outside: Outside) -> Self {
+        Self(Arc::new(outside))
+    }
+
+    /// What publishing needs of the world.
+    #[must_use]
+    pub fn publishing(&self) -> Publishing<'_> {
+        Publishing { store: &self.store, vault: &self.vault, outgoing: &self.outgoing, short_link_base: &self.settings.short_link_base }
+    }
+}
+
+/// Settings of the workflows (`[workflows]` in pressroom.toml).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkflowSettings {
+    /// When a late post is flagged, and when it is not sent any more.
+    pub lateness: LatenessRule,
+    /// The pauses before each look-up of a post whose sending had no definite outcome, in milliseconds. Their number is the number of look-ups.
+    pub settle_ms: Vec<u64>,
+    /// How long a lane rests while its platform cannot be reached, in milliseconds.
+    pub rest_ms: u64,
+    /// How long people have to decide, in seconds.
+    pub approval_seconds: u64,
+    /// When they are reminded, in seconds after the post was ready; 0: never.
+    pub reminder_seconds: u64,
+    /// How often counters are read, by the age of the post.
+    pub metrics: PollCadence,
+    /// What short links begin with, ending in a slash (`https://example.org/l/`).
+    pub short_link_base: String,
+    /// The host in the Message-ID of mails.
+    pub mail_domain: String,
+    /// Whom mails come from.
+    pub mail_from: String,
+    /// How many days the journal of a finished run is kept.
+    pub journal_days: u32,
+}
+
+impl Default for WorkflowSettings {
+    fn default() -> Self {
+        Self {
+            lateness: LatenessRule::default(),
+            settle_ms: vec![500, 1_000, 2_000, 4_000, 8_000],
+            rest_ms: 30_000,
+            approval_seconds: 7 * 24 * 3600,
+            reminder_seconds: 24 * 3600,
+            metrics: PollCadence::default(),
+            short_link_base: "http://127.0.0.1:8080/l/".to_owned(),
+            mail_domain: "pressroom.localhost".to_owned(),
+            mail_from: "Pressroom <pressroom@localhost>".to_owned(),
+            journal_days: 7,
+        }
+    }
+}
+
+impl WorkflowSettings {
+    /// The pause before look-up `turn`; the last one repeats.
+    #[must_use]
+    pub fn settle(&self, turn: u32) -> Duration {
+        let i = usize::try_from(turn).unwrap_or(usize::MAX).min(self.settle_ms.len().saturating_sub(1));
+        Duration::from_millis(self.settle_ms.get(i).copied().unwrap_or(1_000))
+    }
+
+    /// How many look-ups a settling window has.
+    #[must_use]
+    pub fn look_ups(&self) -> u32 {
+        u32::try_from(self.settle_ms.len()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// How long a lane rests.
+    #[must_use]
+    pub const fn rest(&self) -> Duration {
+        Duration::from_millis(self.rest_ms)
+    }
+}
