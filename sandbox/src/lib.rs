@@ -8,6 +8,7 @@ mod budget;
 pub mod fault;
 mod ledger;
 pub mod mastodon;
+pub mod model;
 pub mod servers;
 
 pub use budget::Limit;
