@@ -1,7 +1,7 @@
 //! Social platforms: connect, send once, look up, measure.
 //!
-//! One file (or folder) per platform implements [`Adapter`]; [`adapter`] names them. A new platform is a variant of `domain::platform::Platform`, its
-//! class in `domain::publication::send_class`, its variant of [`Credentials`], its file, and one line in [`adapter`].
+//! One file (or folder) per platform implements `Adapter`; `adapter` names them. A new platform is a variant of `domain::platform::Platform`, its
+//! class in `domain::publication::send_class`, its variant of [`Credentials`], its file, and one line in `adapter`.
 //!
 //! Every function is one attempt. [`submit`] sends at most once and tells what may be concluded; looking afterwards is [`resolve`]. Text that a
 //! server returned is cleaned of the account's own secrets before it leaves this module.
