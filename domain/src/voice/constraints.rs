@@ -201,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        brief::Language,
         ids::ExampleId,
         voice::{Example, train},
     };
@@ -244,6 +245,15 @@ mod tests {
         let profile = profile(&["Bread 🍞", "Rolls 🥐🥐", "Cake 🎂🎂🎂", "Pie 🥧", "Tea 🍵🍵"]);
         let emoji = profile.constraints.iter().find(|c| c.kind == ConstraintKind::Emoji).unwrap();
         assert_eq!((emoji.min, emoji.max, emoji.text.as_str()), (Some(1.0), Some(3.0), "Use 1 to 3 emoji."));
+    }
+
+    #[test]
+    fn a_prompt_states_every_constraint_and_the_phrases_of_its_language() {
+        let profile = profile(&["Rye, straight from the oven.", "Rolls, straight from the oven.", "We have cake straight from the oven."]);
+        let lines = profile.prompt_lines(Language::EN);
+        assert_eq!(lines.len(), profile.constraints.len() + 1);
+        assert!(lines.last().is_some_and(|line| line.contains("“straight from the oven”")), "{lines:?}");
+        assert_eq!(profile.prompt_lines(Language::DE).len(), profile.constraints.len());
     }
 
     #[test]

@@ -37,6 +37,18 @@ impl VoiceProfile {
     pub fn main_language(&self) -> Option<Language> {
         self.languages.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(language, _)| *language)
     }
+
+    /// What a prompt says of the voice, a sentence each: every constraint, and the phrases that come naturally in `language`.
+    #[must_use]
+    pub fn prompt_lines(&self, language: Language) -> Vec<String> {
+        let mut lines: Vec<String> = self.constraints.iter().map(|c| c.text.clone()).collect();
+        let phrases: Vec<String> =
+            self.wording.get(&language).into_iter().flat_map(|w| &w.phrases).take(5).map(|p| format!("“{}”", p.text)).collect();
+        if !phrases.is_empty() {
+            lines.push(format!("Phrases that come naturally to this voice, to be used sparingly: {}.", phrases.join(", ")));
+        }
+        lines
+    }
 }
 
 /// A profile with the vector that belongs to it. They are apart because the database keeps one as JSON and the other as a vector.
