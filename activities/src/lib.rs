@@ -8,6 +8,7 @@ pub mod approval;
 pub mod clock;
 pub mod error;
 pub mod http;
+pub mod mail;
 pub mod model;
 pub mod platform;
 pub mod publishing;

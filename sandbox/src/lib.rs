@@ -7,8 +7,10 @@ pub mod bluesky;
 mod budget;
 pub mod fault;
 mod ledger;
+pub mod mail;
 pub mod mastodon;
 pub mod model;
+pub mod s3;
 pub mod servers;
 
 pub use budget::Limit;

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a panic here is a failed test with a line number")]
 
 mod bluesky;
+mod mail;
 mod mastodon;
