@@ -12,6 +12,15 @@ pub mod posts;
 pub mod receipts;
 pub mod runs;
 pub mod variants;
+pub mod api_keys;
+pub mod brands;
+pub mod briefs;
+pub mod idempotency;
+pub mod lookup;
+pub mod orgs;
+pub mod runs;
+pub mod sessions;
+pub mod users;
 
 use std::time::Duration;
 

@@ -1,0 +1,23 @@
+//! One file for each resource. Each states beside its routes who may use them.
+
+mod account;
+mod auth;
+mod brands;
+mod briefs;
+mod docs;
+mod health;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{app::App, openapi};
+
+/// Every route, with the contract that they add up to.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(health::routes())
+        .merge(docs::routes())
+        .merge(auth::routes())
+        .merge(account::routes())
+        .merge(brands::routes())
+        .merge(briefs::routes())
+}

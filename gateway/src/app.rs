@@ -1,0 +1,80 @@
+//! What every handler can reach.
+
+use std::{ops::Deref, sync::Arc};
+
+use activities::store::Store;
+use tokio::sync::watch;
+
+use crate::{
+    access::AccessTable,
+    auth::{ApiKeys, LoginThrottle, Tokens},
+    engine::Engine,
+    limits::RequestLimits,
+    settings::GatewaySettings,
+};
+
+/// The gateway's state; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+#[derive(Debug)]
+pub struct Inner {
+    /// What it was told.
+    pub settings: GatewaySettings,
+    /// The facts.
+    pub store: Store,
+    /// The durable engine.
+    pub engine: Engine,
+    pub(crate) api_keys: ApiKeys,
+    pub(crate) tokens: Tokens,
+    pub(crate) logins: LoginThrottle,
+    pub(crate) limits: RequestLimits,
+    pub(crate) access: AccessTable,
+    pub(crate) openapi: String,
+    stopping: watch::Sender<bool>,
+}
+
+impl App {
+    /// Puts the parts together. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// Every setting that makes no sense.
+    pub fn new(settings: GatewaySettings, store: Store) -> Result<Self, Vec<String>> {
+        settings.validate()?;
+        let document = crate::openapi::document();
+        let access = AccessTable::from_document(&document).map_err(|route| vec![format!("{route}: states no roles")])?;
+        let openapi = serde_json::to_string(&document).map_err(|e| vec![format!("the OpenAPI document cannot be written: {e}")])?;
+        let engine = Engine::new(&settings.ingress_url, &settings.admin_url).map_err(|e| vec![e.to_string()])?;
+        Ok(Self(Arc::new(Inner {
+            api_keys: ApiKeys::default(),
+            tokens: Tokens::new(settings.token_secret.as_ref(), settings.access_token_minutes),
+            logins: LoginThrottle::default(),
+            limits: RequestLimits::new(settings.requests_per_minute, settings.request_burst),
+            access,
+            openapi,
+            engine,
+            store,
+            settings,
+            stopping: watch::Sender::new(false),
+        })))
+    }
+
+    /// Turns true when the process is asked to stop: streams end, so that their clients reconnect elsewhere.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.subscribe()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

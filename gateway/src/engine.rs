@@ -1,0 +1,259 @@
+//! The durable engine, as the gateway needs it: start, ask, cancel, pause, resume.
+//!
+//! Plain HTTP rather than generated clients: a start has to carry the idempotency key and the trace, and 409 "already invoked" means that the
+//! invocation exists, which is what was wanted (docs: the engine may answer so to a retry after one of its nodes was lost).
+
+use std::time::Duration;
+
+use opentelemetry::propagation::Injector;
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use url::Url;
+
+use crate::request::RequestContext;
+
+/// Why the engine did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It cannot be reached, or is not ready.
+    #[error("the engine is away: {0}")]
+    Away(String),
+    /// It knows no such invocation or service.
+    #[error("the engine knows no such thing")]
+    NotFound,
+    /// The state of the invocation does not allow it.
+    #[error("the engine refuses: {0}")]
+    Conflict(String),
+    /// It answered something that was not expected: a defect.
+    #[error("the engine answered unexpectedly: {0}")]
+    Unexpected(String),
+}
+
+impl From<EngineError> for crate::problem::Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Away(_) => Self::unavailable(error),
+            EngineError::NotFound => Self::not_found(),
+            EngineError::Conflict(_) => Self::new(crate::problem::Code::Conflict),
+            EngineError::Unexpected(_) => Self::internal(error),
+        }
+    }
+}
+
+/// A client of one engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    http: Client,
+    ingress: Url,
+    admin: Url,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent {
+    invocation_id: String,
+}
+
+#[derive(Deserialize)]
+struct Rows<T> {
+    rows: Vec<T>,
+}
+
+impl Engine {
+    /// A client of the engine at these two URLs. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up.
+    pub fn new(ingress: &Url, admin: &Url) -> Result<Self, EngineError> {
+        let http = Client::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| EngineError::Unexpected(e.to_string()))?;
+        Ok(Self { http, ingress: ingress.clone(), admin: admin.clone() })
+    }
+
+    /// Starts `service/handler` and returns the invocation's id at once. The same `idempotency_key` again starts nothing and returns the same id.
+    ///
+    /// # Errors
+    /// When the engine is away or knows no such handler.
+    pub async fn send(&self, service: &str, handler: &str, input: &impl Serialize, idempotency_key: &str) -> Result<String, EngineError> {
+        self.send_to(&["restate", "send", service, handler], input, idempotency_key).await
+    }
+
+    /// Starts `service/key/handler` on the object `key`; otherwise as [`Self::send`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_object(
+        &self,
+        service: &str,
+        key: &str,
+        handler: &str,
+        input: &impl Serialize,
+        idempotency_key: &str,
+    ) -> Result<String, EngineError> {
+        self.send_to(&["restate", "send", service, key, handler], input, idempotency_key).await
+    }
+
+    /// Calls `service/key/handler` on the object `key` and waits for what it returns.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; [`EngineError::Conflict`] with the handler's own words when it refused for good.
+    pub async fn call_object<T: DeserializeOwned>(
+        &self,
+        service: &str,
+        key: &str,
+        handler: &str,
+        input: &impl Serialize,
+        idempotency_key: &str,
+    ) -> Result<T, EngineError> {
+        let request = self.http.post(join(&self.ingress, &["restate", "call", service, key, handler])).json(input);
+        let response = answer(traced(request.header("idempotency-key", idempotency_key))).await?;
+        response.json().await.map_err(|e| EngineError::Unexpected(e.to_string()))
+    }
+
+    async fn send_to(&self, path: &[&str], input: &impl Serialize, idempotency_key: &str) -> Result<String, EngineError> {
+        let request = self.http.post(join(&self.ingress, path)).json(input).header("idempotency-key", idempotency_key);
+        let response = answer(traced(request)).await?;
+        let sent: Sent = response.json().await.map_err(|e| EngineError::Unexpected(e.to_string()))?;
+        Ok(sent.invocation_id)
+    }
+
+    /// Answers when the engine does.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub async fn ready(&self) -> Result<(), EngineError> {
+        answer(self.http.get(join(&self.admin, &["health"])).timeout(Duration::from_secs(2))).await.map(drop)
+    }
+
+    /// Whether a deployment that holds `service` is registered.
+    ///
+    /// # Errors
+    /// When the engine is away.
+    pub async fn has_service(&self, service: &str) -> Result<bool, EngineError> {
+        match answer(self.http.get(join(&self.admin, &["services", service])).timeout(Duration::from_secs(2))).await {
+            Ok(_) => Ok(true),
+            Err(EngineError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the engine's own tables. Put nothing into `sql` that a client wrote: there are no bound parameters.
+    ///
+    /// # Errors
+    /// When the engine is away, busy, or does not understand.
+    pub async fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, EngineError> {
+        let request = self.http.post(join(&self.admin, &["query"])).header("accept", "application/json");
+        let response = answer(request.json(&serde_json::json!({"query": sql}))).await?;
+        let rows: Rows<T> = response.json().await.map_err(|e| EngineError::Unexpected(e.to_string()))?;
+        Ok(rows.rows)
+    }
+
+    /// Cancels, pauses or resumes an invocation: `verb` as in the admin API.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] when there is none (any more), [`EngineError::Conflict`] when its state does not allow it.
+    pub async fn change(&self, invocation_id: &str, verb: Verb) -> Result<(), EngineError> {
+        let url = join(&self.admin, &["invocations", invocation_id, verb.as_str()]);
+        answer(self.http.request(Method::PATCH, url)).await.map(drop)
+    }
+}
+
+/// What can be done to an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Ask it to end, with compensation.
+    Cancel,
+    /// Stop working on it until it is resumed.
+    Pause,
+    /// Go on.
+    Resume,
+}
+
+impl Verb {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+/// Each part is one segment, whatever is in it.
+fn join(base: &Url, parts: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(parts);
+    }
+    url
+}
+
+struct Carrier<'a>(&'a mut HeaderMap);
+
+impl Injector for Carrier<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (key.parse::<reqwest::header::HeaderName>(), value.parse()) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+/// Hands the trace on: our own span's, or, without a tracer in this process, the one that the client sent.
+fn traced(request: RequestBuilder) -> RequestBuilder {
+    let mut headers = HeaderMap::new();
+    let context = tracing::Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut Carrier(&mut headers)));
+    if !headers.contains_key("traceparent")
+        && let Some(value) = RequestContext::current().traceparent()
+    {
+        headers.insert("traceparent", value.clone());
+    }
+    request.headers(headers)
+}
+
+async fn answer(request: RequestBuilder) -> Result<reqwest::Response, EngineError> {
+    let response = request.send().await.map_err(|e| EngineError::Away(e.without_url().to_string()))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.text().await.unwrap_or_default();
+    Err(refused(status, &body))
+}
+
+fn refused(status: StatusCode, body: &str) -> EngineError {
+    let message = serde_json::from_str::<serde_json::Value>(body)
+        .ok()
+        .and_then(|v| v.get("message").and_then(|m| m.as_str()).map(str::to_owned))
+        .unwrap_or_else(|| body.chars().take(300).collect());
+    match status.as_u16() {
+        404 | 410 => EngineError::NotFound,
+        409 => EngineError::Conflict(message),
+        429 | 500 | 502..=504 => EngineError::Away(format!("{status}: {message}")),
+        _ => EngineError::Unexpected(format!("{status}: {message}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_cannot_leave_its_segment() {
+        let base = Url::parse("http://h/base/").unwrap();
+        assert_eq!(join(&base, &["Campaign", "a/../b?c", "run"]).as_str(), "http://h/base/Campaign/a%2F..%2Fb%3Fc/run");
+    }
+
+    #[test]
+    fn answers_are_sorted_by_what_is_to_be_done() {
+        assert!(matches!(refused(StatusCode::NOT_FOUND, ""), EngineError::NotFound));
+        assert!(matches!(refused(StatusCode::CONFLICT, r#"{"message":"m"}"#), EngineError::Conflict(m) if m == "m"));
+        assert!(matches!(refused(StatusCode::SERVICE_UNAVAILABLE, ""), EngineError::Away(_)));
+        assert!(matches!(refused(StatusCode::BAD_REQUEST, ""), EngineError::Unexpected(_)));
+    }
+}
