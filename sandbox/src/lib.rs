@@ -11,6 +11,7 @@ pub mod mail;
 pub mod mastodon;
 pub mod model;
 pub mod s3;
+pub mod proxy;
 pub mod servers;
 
 pub use budget::Limit;

@@ -5,4 +5,6 @@ mod bluesky;
 mod mastodon;
 mod mastodon_faults;
 mod orphans;
+mod mastodon_oauth;
+mod proxy;
 mod stack;
