@@ -4,23 +4,21 @@
 //! yields nothing, never another org's rows. The few questions that must be asked before an org is known are functions of the database
 //! ([`lookup`]).
 
-pub mod campaigns;
-pub mod connectors;
-pub mod lookup;
-pub mod metrics;
-pub mod posts;
-pub mod receipts;
-pub mod runs;
-pub mod variants;
 pub mod api_keys;
 pub mod brands;
 pub mod briefs;
+pub mod campaigns;
+pub mod connectors;
 pub mod idempotency;
 pub mod lookup;
+pub mod metrics;
 pub mod orgs;
+pub mod posts;
+pub mod receipts;
 pub mod runs;
 pub mod sessions;
 pub mod users;
+pub mod variants;
 
 use std::time::Duration;
 
