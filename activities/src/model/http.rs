@@ -92,6 +92,7 @@ impl Peer {
         let first_byte = started + Duration::from_millis(self.timeouts.first_byte_ms);
         let total = started + Duration::from_millis(self.timeouts.total_ms);
         let response = match timeout_at(first_byte.min(total), request.send()).await {
+            Err(_) if Instant::now() >= total => return Err(self.took_too_long()),
             Err(_) => return Err(self.transient(format_args!("no answer within {} ms", self.timeouts.first_byte_ms))),
             Ok(Err(error)) => return Err(self.transient(format_args!("{}: {}", stage(&error), root(error)))),
             Ok(Ok(response)) => response,
@@ -135,6 +136,10 @@ impl Peer {
             Refusal::Final(what) => self.rejected(what),
             Refusal::Busy(what) => ActivityError::rate_limited(DEFAULT_RETRY_AFTER, self.says(what)),
         }
+    }
+
+    fn took_too_long(&self) -> ActivityError {
+        self.transient(format_args!("the answer took longer than {} ms", self.timeouts.total_ms))
     }
 
     pub(super) fn transient(&self, what: impl std::fmt::Display) -> ActivityError {
@@ -187,13 +192,13 @@ impl Body<'_> {
     }
 
     async fn chunk(&mut self) -> ActivityResult<Option<Bytes>> {
-        let Timeouts { first_byte_ms, idle_ms, total_ms } = self.peer.timeouts;
+        let Timeouts { first_byte_ms, idle_ms, .. } = self.peer.timeouts;
         let (until, waited) = match self.first_byte {
             Some(until) => (until, format!("no byte of an answer within {first_byte_ms} ms")),
             None => (Instant::now() + Duration::from_millis(idle_ms), format!("the answer stopped for {idle_ms} ms")),
         };
         match timeout_at(until.min(self.total), self.response.chunk()).await {
-            Err(_) if Instant::now() >= self.total => Err(self.peer.transient(format_args!("the answer took longer than {total_ms} ms"))),
+            Err(_) if Instant::now() >= self.total => Err(self.peer.took_too_long()),
             Err(_) => Err(self.peer.transient(waited)),
             Ok(Err(error)) => Err(self.peer.transient(format_args!("the connection broke in the middle of the answer: {}", root(error)))),
             Ok(Ok(chunk)) => {

@@ -62,7 +62,7 @@ pub struct CompletionRequest {
     /// The text of the question.
     pub prompt: Prompt,
     /// How free the choice of words is, from 0; `None` leaves it to the provider.
-    pub temperature: Option<f32>,
+    pub temperature: Option<f64>,
     /// The most tokens the answer may have. An answer that reaches it is refused, for it ends in mid-sentence.
     pub max_tokens: u32,
     /// What it is for.

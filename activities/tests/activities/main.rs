@@ -5,3 +5,5 @@
 mod bluesky;
 mod mail;
 mod mastodon;
+mod model;
+mod model_faults;

@@ -142,11 +142,7 @@ pub(super) fn streamed(control: &Arc<Control>, frames: Frames, fault: Option<&Fa
         }
         Ok(piece)
     });
-    // A turn of the runtime before it breaks, so that what was written before leaves first.
-    let end = stream::iter(end).then(|frame| async move {
-        tokio::task::yield_now().await;
-        frame
-    });
+    let end = stream::iter(end).then(after_a_turn);
     let frames = head.chain(text).chain(end);
     let body = if stalls { Body::from_stream(frames.chain(stream::pending())) } else { Body::from_stream(frames) };
     marked("text/event-stream", body)
@@ -166,7 +162,7 @@ pub(super) async fn document(control: &Arc<Control>, value: Value, fault: Option
         Some(Fault::NotUtf8) => marked("application/json", Body::from(&b"{\"data\": \"\xff\xfe\"}"[..])),
         Some(Fault::HalfStream) => marked("application/json", Body::from(head)),
         Some(Fault::BrokenStream) => {
-            let parts = stream::iter([Ok(head), Err(io::Error::other("told to break"))]);
+            let parts = stream::iter([Ok(head), Err(io::Error::other("told to break"))]).then(after_a_turn);
             marked("application/json", Body::from_stream(parts))
         }
         Some(Fault::Stall) => {
@@ -174,6 +170,12 @@ pub(super) async fn document(control: &Arc<Control>, value: Value, fault: Option
         }
         _ => marked("application/json", Body::from(text)),
     }
+}
+
+/// A turn of the runtime before each part, so that what was written before leaves the server before the connection breaks.
+async fn after_a_turn<T>(part: T) -> T {
+    tokio::task::yield_now().await;
+    part
 }
 
 /// An error document as the protocol of the door has it; Anthropic's fields are a superset of OpenAI's.
