@@ -5,6 +5,7 @@ use std::process::Command;
 
 use secrecy::SecretString;
 
+use super::account;
 use super::cache::Cache;
 use super::error::SandboxError;
 use super::external::RestateUrls;
@@ -164,7 +165,16 @@ pub(crate) fn postgres_fitness(program: &Path) -> Fitness {
     if !is_executable(&program.with_file_name("initdb")) {
         return Fitness::Unfit("initdb is not beside it".to_owned());
     }
-    if has_pgvector(program) { Fitness::Fit } else { Fitness::Unfit("the extension pgvector is not installed for it".to_owned()) }
+    if !has_pgvector(program) {
+        return Fitness::Unfit("the extension pgvector is not installed for it".to_owned());
+    }
+    match account::for_postgres() {
+        Ok(Some(account)) if !account.can_reach(program) => Fitness::Unfit(format!(
+            "PostgreSQL refuses to run as root, and the account {} that it is run under cannot reach it (a folder on the way is closed to others)",
+            account.name
+        )),
+        _ => Fitness::Fit,
+    }
 }
 
 /// The major version in what `postgres --version` prints.
@@ -235,6 +245,11 @@ mod tests {
         let extensions = root.path().join("share/extension");
         fs::create_dir_all(&extensions).unwrap();
         fs::write(extensions.join("vector.control"), "").unwrap();
+        if nix::unistd::geteuid().is_root() {
+            fs::set_permissions(root.path(), fs::Permissions::from_mode(0o700)).unwrap();
+            assert!(reason(postgres_fitness(&postgres)).contains("closed to others"));
+        }
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(postgres_fitness(&postgres), Fitness::Fit);
     }
 

@@ -19,10 +19,16 @@ pub(crate) fn of(pid: u32) -> Option<Identity> {
     let (program, fields) = parse_stat(&stat)?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     // Counted from the state, which is field 3 of proc(5): the start time is field 22.
-    if matches!(*fields.first()?, "Z" | "X") {
+    if matches!(*fields.first()?, "Z" | "X") && !has_live_threads(pid) {
         return None;
     }
     Some(Identity { pid, started: (*fields.get(19)?).to_owned(), program: program.to_owned() })
+}
+
+/// A process shows as ended as soon as its first thread is, while the others may hold its files, locks and ports for a moment longer.
+#[cfg(target_os = "linux")]
+fn has_live_threads(pid: u32) -> bool {
+    std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
 /// The process of this id, if one runs. One that has ended and only waits for its parent to notice does not count.
@@ -104,6 +110,27 @@ mod tests {
         }
         child.wait().unwrap();
         assert!(!descendants(std::process::id()).contains(&first.pid));
+    }
+
+    /// A server that ends looks like this for a moment, too short to catch: its first thread is gone, another still runs.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_whose_first_thread_has_ended_still_runs() {
+        let exit = if cfg!(target_arch = "aarch64") { 93 } else { 60 };
+        let script = format!(
+            "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(1000,)).start(); ctypes.CDLL(None).syscall({exit}, 0)"
+        );
+        let mut child = Command::new("python3").args(["-c", &script]).spawn().unwrap();
+        let stat = format!("/proc/{}/stat", child.id());
+        while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            assert_eq!(child.try_wait().unwrap(), None);
+            std::thread::yield_now();
+        }
+        let seen = of(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(seen.is_some());
+        assert_eq!(of(child.id()), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::SandboxError;
@@ -21,7 +22,7 @@ impl Log {
     /// The log `<folder>/logs/<name>.log`.
     pub(crate) fn new(folder: &Path, name: &str) -> Result<Self, SandboxError> {
         let logs = folder.join("logs");
-        fs::create_dir_all(&logs).map_err(SandboxError::at(&logs))?;
+        private_folder(&logs)?;
         Ok(Self { path: logs.join(format!("{name}.log")) })
     }
 
@@ -62,6 +63,14 @@ impl Log {
             Ok(bytes) => last_lines(&String::from_utf8_lossy(&bytes), 20),
             Err(error) => format!("(unreadable: {error})"),
         }
+    }
+}
+
+/// Makes a folder that only its owner may look into: journals and logs hold what users wrote.
+pub(crate) fn private_folder(path: &Path) -> Result<(), SandboxError> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(SandboxError::at(path)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! PostgreSQL with pgvector on loopback, its data in the project's folder.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -55,7 +56,6 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// A running PostgreSQL. Dropping it kills the server; its data survives.
-#[derive(Debug)]
 pub struct Postgres {
     port: u16,
     superuser_url: SecretString,
@@ -64,6 +64,13 @@ pub struct Postgres {
     binary: Binary,
     /// Nothing between a kill or stop and the next start.
     process: Mutex<Option<Process>>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, data, .. } = self;
+        f.debug_struct("Postgres").field("port", port).field("data", data).field("pid", &self.pid()).finish_non_exhaustive()
+    }
 }
 
 impl Postgres {

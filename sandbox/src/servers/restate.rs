@@ -1,5 +1,6 @@
 //! A restate-server of one node on loopback, its data in the project's folder.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use url::Url;
 
 use super::binaries::{Binary, ServerSettings};
 use super::error::SandboxError;
-use super::log::Log;
+use super::log::{Log, private_folder};
 use super::ports::{Ports, is_free};
 use super::process::{LOOK, Launch, Process, end_orphan};
 
@@ -24,7 +25,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 const PORT_TRIES: usize = 5;
 
 /// A running restate-server. Dropping it kills the server; its data survives.
-#[derive(Debug)]
 pub struct Restate {
     node_url: Url,
     ingress_url: Url,
@@ -35,6 +35,18 @@ pub struct Restate {
     client: reqwest::Client,
     /// Nothing between a kill or stop and the next start.
     process: Mutex<Option<Process>>,
+}
+
+impl fmt::Debug for Restate {
+    /// Short, and without the server's environment, in which a user may have put a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ingress_url, admin_url, .. } = self;
+        f.debug_struct("Restate")
+            .field("ingress", &ingress_url.as_str())
+            .field("admin", &admin_url.as_str())
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,7 +66,7 @@ impl Restate {
         env: &[(String, String)],
     ) -> Result<Self, SandboxError> {
         let data = folder.join("restate");
-        fs::create_dir_all(&data).map_err(SandboxError::at(&data))?;
+        private_folder(&data)?;
         let config = folder.join("run/restate.toml");
         fs::write(&config, CONFIG).map_err(SandboxError::at(&config))?;
         let cluster = cluster_name(&data)?;
@@ -210,7 +222,8 @@ impl Restate {
         }
     }
 
-    /// Whether admin and ingress answer, and the cluster's name shows that it is our server and not one that took the port before us.
+    /// Whether admin and ingress answer, and every partition has its place: a moment earlier, look-ups fail. The cluster's name shows that it
+    /// is our server and not one that took the port before us.
     async fn is_ready(&self) -> bool {
         let get = |base: &Url, path: &str| {
             let request = base.join(path).map(|url| self.client.get(url));
@@ -220,6 +233,14 @@ impl Restate {
         health.json::<ClusterHealth>().await.is_ok_and(|health| health.cluster_name == self.cluster)
             && get(&self.admin_url, "health").await.is_some()
             && get(&self.ingress_url, "restate/health").await.is_some()
+            && self.answers_queries().await
+    }
+
+    async fn answers_queries(&self) -> bool {
+        let Ok(url) = self.admin_url.join("query") else { return false };
+        // Without a condition it asks every partition, and the limit keeps it from reading them.
+        let query = serde_json::json!({"query": "select id from sys_invocation_status limit 1"});
+        self.client.post(url).json(&query).send().await.is_ok_and(|answer| answer.status().is_success())
     }
 }
 

@@ -12,6 +12,7 @@ use super::binaries::{self, Binary, ServerSettings};
 use super::claim::Claim;
 use super::error::SandboxError;
 use super::external::{self, RestateUrls};
+use super::log::private_folder;
 use super::postgres::Postgres;
 use super::restate::Restate;
 
@@ -66,7 +67,7 @@ impl Stack {
         let folder = options.folder.canonicalize().map_err(SandboxError::at(&options.folder))?;
         let claim = Claim::take(&folder)?;
         let run = folder.join("run");
-        fs::create_dir_all(&run).map_err(SandboxError::at(&run))?;
+        private_folder(&run)?;
         Restate::end_orphan(&folder).await?;
         Postgres::end_orphan(&folder).await?;
         // Looked for one after the other: two progress bars at once would write over each other.
