@@ -10,8 +10,8 @@ mod ledger;
 pub mod mail;
 pub mod mastodon;
 pub mod model;
-pub mod s3;
 pub mod proxy;
+pub mod s3;
 pub mod servers;
 
 pub use budget::Limit;

@@ -4,7 +4,7 @@
 mod bluesky;
 mod mastodon;
 mod mastodon_faults;
-mod orphans;
 mod mastodon_oauth;
+mod orphans;
 mod proxy;
 mod stack;

@@ -102,9 +102,14 @@ async fn a_server_that_somebody_kills_is_started_again() {
     }
     let back = async {
         let new = |pid: Option<u32>| pid.is_some_and(|pid| !killed.contains(&pid));
-        while !(new(stack.restate().unwrap().pid()) && new(stack.postgres().unwrap().pid())) {
+        // Patient enough that only a server which never comes back fails.
+        for _ in 0..3000 {
+            if new(stack.restate().unwrap().pid()) && new(stack.postgres().unwrap().pid()) {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        panic!("a server stayed down");
     };
     tokio::select! {
         error = stack.supervise() => panic!("{error}"),
