@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clean::clean_completion,
-    draft::{Angle, Draft, Rewrite, TextLimit},
+    draft::{Angle, Draft, Rewrite},
     rest::{Digest, Image, Translation},
 };
 use crate::brief::Language;

@@ -10,7 +10,9 @@ use domain::{
     brand::Brand,
     brief::{Brief, Language},
     platform::Platform,
-    prompt::{Angle, Digest, Draft, Image, Prompt, Rewrite, TextLimit, Translation},
+    policy::{PolicyContext, Rule, lint},
+    prompt::{Angle, Digest, Draft, Image, Prompt, Rewrite, Translation},
+    translation::{check, protect, restore},
 };
 use sandbox::model::{Fault, NAME, Options, StandInModel};
 
@@ -86,10 +88,8 @@ pub(crate) fn brief() -> Brief {
     }
 }
 
-pub(crate) const LIMIT: TextLimit = TextLimit { max: 300, link_counts_as: None };
-
 pub(crate) fn draft<'a>(brand: &'a Brand, brief: &'a Brief, language: Language, variant: usize) -> Draft<'a> {
-    Draft { brand, brief, platform: Platform::Bluesky, limit: &LIMIT, language, voice: &[], rules: &[], angle: Angle::of(variant) }
+    Draft { brand, brief, limits: Platform::Bluesky.into(), language, voice: &[], rules: &[], angle: Angle::of(variant) }
 }
 
 #[tokio::test]
@@ -139,34 +139,60 @@ async fn requests_carry_what_each_protocol_asks_for() {
 }
 
 #[tokio::test]
-async fn a_post_comes_out_of_the_real_prompts_and_rewriting_mends_it() {
+async fn posts_out_of_the_real_prompts_pass_the_real_policy() {
     let server = StandInModel::start(Options::default()).await.unwrap();
     let (models, _) = models(&settings(vec![provider("main", ProviderKind::OpenAi, &server)], &server));
     let (brand, brief) = (brand(), brief());
     let mut texts = std::collections::BTreeSet::new();
-    for language in [Language::EN, Language::DE] {
-        for variant in 0..5 {
-            let text = complete(&models, draft(&brand, &brief, language, variant).prompt()).await.text;
-            assert!(text.chars().count() <= 300 && text.contains("#ad") && text.contains("winter blend"), "{text}");
-            assert_eq!(text.matches("https://juniper.example/winter").count(), 1, "{text}");
-            assert!(!text.contains("Bean Barn"), "{text}");
-            texts.insert(text);
+    for platform in [Platform::Mastodon, Platform::Bluesky] {
+        for language in [Language::EN, Language::DE] {
+            let context = PolicyContext::new(platform, Some(language), &brand, &brief.competitors);
+            for variant in 0..5 {
+                let draft = Draft { limits: platform.into(), ..draft(&brand, &brief, language, variant) };
+                let text = complete(&models, draft.prompt()).await.text;
+                assert_eq!(lint(&text, &context), [], "{text}");
+                assert_eq!(text.matches("https://juniper.example/winter").count(), 1, "{text}");
+                assert!(text.contains("winter blend"), "{text}");
+                texts.insert(text);
+            }
         }
     }
-    assert_eq!(texts.len(), 10);
+    assert!(texts.len() >= 10, "variants and languages differ");
+}
 
-    for fault in [Fault::TooLong, Fault::ForgetDisclosure] {
+#[tokio::test]
+async fn what_policy_objects_to_is_mended_by_rewriting() {
+    let server = StandInModel::start(Options::default()).await.unwrap();
+    let (models, _) = models(&settings(vec![provider("main", ProviderKind::OpenAi, &server)], &server));
+    let (brand, brief) = (brand(), brief());
+    let context = PolicyContext::new(Platform::Bluesky, Some(Language::EN), &brand, &brief.competitors);
+    for (fault, rule) in [(Fault::TooLong, Rule::TooLong), (Fault::ForgetDisclosure, Rule::MissingDisclosure)] {
         server.fail(fault.clone(), 2, None);
         let draft = draft(&brand, &brief, Language::EN, 1);
         let mut text = complete(&models, draft.prompt()).await.text;
         // Once more wrong, then right: what a workflow that rewrites at most twice can just survive.
-        for right in [false, true] {
-            assert!(text.chars().count() > 300 || !text.contains("#ad"), "{fault:?}: {text}");
-            let problems = ["Over the limit, or without its disclosure.".to_owned()];
+        for rules in [vec![rule], vec![]] {
+            let lints = lint(&text, &context);
+            assert_eq!(lints.iter().map(|lint| lint.rule).collect::<Vec<_>>(), [rule], "{text}");
+            let problems: Vec<String> = lints.into_iter().map(|lint| lint.message).collect();
             text = complete(&models, Rewrite { draft, text: &text, problems: &problems, instruction: None }.prompt()).await.text;
-            assert_eq!(text.chars().count() <= 300 && text.contains("#ad"), right, "{fault:?}: {text}");
+            assert_eq!(lint(&text, &context).iter().map(|lint| lint.rule).collect::<Vec<_>>(), rules, "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_protected_translation_keeps_all_that_policy_wants_kept() {
+    let server = StandInModel::start(Options::default()).await.unwrap();
+    let (models, _) = models(&settings(vec![provider("main", ProviderKind::OpenAi, &server)], &server));
+    let names = ["Juniper Roasters".to_owned()];
+    let source = "Good news from @juniper.example: 250 bags are open.\n\nGreetings from all of us at Juniper Roasters.\n\nhttps://juniper.example/new #ad";
+    let protected = protect(source, &names, Platform::Bluesky);
+    let keep: Vec<String> = (0..protected.kept.len()).map(|i| format!("⟦{i}⟧")).collect();
+    let prompt = Translation { text: &protected.text, from: Language::EN, to: Language::DE, keep: &keep, max: 300 }.prompt();
+    let translated = restore(&complete(&models, prompt).await.text, &protected).unwrap();
+    assert_eq!(check(source, &translated, &names, Platform::Bluesky), []);
+    assert!(translated.contains("Viele Grüße von uns allen bei Juniper Roasters.") && translated.contains("sind offen"), "{translated}");
 }
 
 #[tokio::test]

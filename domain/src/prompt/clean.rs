@@ -1,6 +1,6 @@
 //! Taking off what models wrap around a text although they were told not to.
 
-/// The text of a completion: without code fences, without a preamble ("Here is your post:") or a label ("Post:"), without quotation marks around
+/// The text of a completion: without the thoughts that some local models put before it (`<think>`), without code fences, without a preamble ("Here is your post:") or a label ("Post:"), without quotation marks around
 /// the whole, with line ends and blank lines in order. What is inside the text stays.
 #[must_use]
 pub fn clean_completion(text: &str) -> String {
@@ -8,7 +8,7 @@ pub fn clean_completion(text: &str) -> String {
     let mut text = text.trim().trim_start_matches('\u{feff}').to_owned();
     // A model may wrap its wrapping: a preamble before a fence, quotation marks inside of it. Each round takes one layer off.
     loop {
-        let round = without_quotes(without_label(without_preamble(without_fence(&text)))).trim().to_owned();
+        let round = without_quotes(without_label(without_preamble(without_fence(without_thoughts(&text))))).trim().to_owned();
         if round == text {
             break;
         }
@@ -28,6 +28,14 @@ pub fn clean_completion(text: &str) -> String {
         out.push_str(line);
     }
     out
+}
+
+/// What follows the thoughts; nothing, if they never end.
+fn without_thoughts(text: &str) -> &str {
+    match text.strip_prefix("<think>") {
+        Some(thoughts) => thoughts.split_once("</think>").map_or("", |(_, rest)| rest.trim_start()),
+        None => text,
+    }
 }
 
 /// What stands in a code fence that spans the whole text.
@@ -105,6 +113,8 @@ mod tests {
             ("One.\r\n\r\n\r\n\r\nTwo.  \r\nThree.", "One.\n\nTwo.\nThree."),
             ("", ""),
             (" \n ", ""),
+            ("<think>\nPlum? Or \"cocoa\"?\n</think>\n\nThe post.", "The post."),
+            ("<think>never ends", ""),
         ] {
             assert_eq!(clean_completion(wrapped), text, "{wrapped:?}");
         }

@@ -8,24 +8,12 @@ use super::{HYGIENE, Prompt, enclosed, language_name, push_each, push_one};
 use crate::{
     brand::Brand,
     brief::{Brief, Language},
-    platform::Platform,
+    platform::TextLimits,
 };
 
-/// How much text a platform takes, in the words of a prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextLimit {
-    /// The most characters (graphemes, as people count) that one post may have.
-    pub max: u32,
-    /// What every link counts as, whatever its length; `None` where a link counts like other text.
-    pub link_counts_as: Option<u32>,
-}
-
-impl TextLimit {
-    /// What a draft should aim for, so that the hashtags that are added afterwards still fit: 80 of 100.
-    #[must_use]
-    pub const fn aim(&self) -> u32 {
-        self.max / 5 * 4
-    }
+/// What a draft should aim for, so that the hashtags and short links that are added afterwards still fit: 80 of 100.
+const fn aim(limits: &TextLimits) -> u32 {
+    limits.units / 5 * 4
 }
 
 /// What makes one variant of a post differ from the next: how it begins and what it leans on.
@@ -84,10 +72,8 @@ pub struct Draft<'a> {
     pub brand: &'a Brand,
     /// What is to be said.
     pub brief: &'a Brief,
-    /// Where.
-    pub platform: Platform,
-    /// How much of it.
-    pub limit: &'a TextLimit,
+    /// Where, and how much of it fits there.
+    pub limits: TextLimits,
     /// In which language.
     pub language: Language,
     /// Sentences that describe the brand's voice, from its trained profile; empty before the first training.
@@ -110,12 +96,12 @@ impl Draft<'_> {
 
     /// Brief, rules and voice; the same words whether a post is written or rewritten.
     fn material(&self) -> String {
-        let Self { brand, brief, limit, .. } = self;
+        let Self { brand, brief, limits, .. } = self;
         let mut user = String::new();
-        let _ = writeln!(user, "Platform: {}", self.platform);
+        let _ = writeln!(user, "Platform: {}", limits.platform);
         let _ = writeln!(user, "Language: {}", language_name(self.language));
-        let links = limit.link_counts_as.map(|n| format!("; every link counts as {n}")).unwrap_or_default();
-        let _ = writeln!(user, "Length: at most {} characters{links}; aim for {} or fewer", limit.max, limit.aim());
+        let links = limits.url_units.map(|n| format!("; every link counts as {n}")).unwrap_or_default();
+        let _ = writeln!(user, "Length: at most {} characters{links}; aim for {} or fewer", limits.units, aim(limits));
         let _ = writeln!(user, "Angle: {}; {}", self.angle.as_str(), self.angle.instruction());
 
         user.push_str("\nThe brief\n");
@@ -199,6 +185,7 @@ mod tests {
     use std::{collections::BTreeSet, slice};
 
     use super::*;
+    use crate::platform::Platform;
 
     fn brand() -> Brand {
         Brand {
@@ -227,10 +214,8 @@ mod tests {
         }
     }
 
-    const LIMIT: TextLimit = TextLimit { max: 500, link_counts_as: Some(23) };
-
     fn draft<'a>(brand: &'a Brand, brief: &'a Brief, voice: &'a [String], rules: &'a [String]) -> Draft<'a> {
-        Draft { brand, brief, platform: Platform::Mastodon, limit: &LIMIT, language: Language::DE, voice, rules, angle: Angle::of(0) }
+        Draft { brand, brief, limits: Platform::Mastodon.into(), language: Language::DE, voice, rules, angle: Angle::of(0) }
     }
 
     #[test]
