@@ -9,6 +9,7 @@ pub mod clock;
 pub mod error;
 pub mod http;
 pub mod mail;
+pub mod media;
 pub mod model;
 pub mod platform;
 pub mod publishing;

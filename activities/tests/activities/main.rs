@@ -7,3 +7,4 @@ mod mail;
 mod mastodon;
 mod model;
 mod model_faults;
+mod media;
