@@ -1,6 +1,7 @@
 //! A stand-in for object storage: the S3 protocol (crate `s3s`) over a folder, on loopback, with one pair of credentials.
 //!
-//! Signatures are checked, those of presigned URLs too. It loses the content type of what it stores, so that nobody may rely on a store for it.
+//! Signatures are checked, those of presigned URLs too. Two things a real store does better: it loses the content type of what it stores, and an
+//! upload whose SHA-256 is wrong is answered with `BadDigest` but has been written by then. So nobody may rely on a store for either.
 //! Every answer carries `Server: pressroom-sandbox (stand-in)`.
 
 use std::{net::SocketAddr, path::PathBuf};
