@@ -148,6 +148,14 @@ fn an_expression_that_fires_often_keeps_the_order_of_instants_across_a_gap() {
     assert!(Recurrence::parse("61 * * * *", Tz::UTC, OnGap::Shift, OnOverlap::First).is_err());
 }
 
+#[test]
+fn a_shifted_time_does_not_overtake_one_that_comes_before_it() {
+    // The clock goes from 02:00 to 02:30: 02:10 becomes 02:40, after 02:35, which stays.
+    let twice = Recurrence::parse("10,35 2 * * *", Tz::Australia__Lord_Howe, OnGap::Shift, OnOverlap::First).unwrap();
+    let first = twice.next_after(utc("2026-10-03T15:00:00Z")).unwrap();
+    assert_eq!((first, twice.next_after(first)), (utc("2026-10-03T15:35:00Z"), Some(utc("2026-10-03T15:40:00Z"))));
+}
+
 /// Zones with every kind of oddity beside any other zone of the database.
 fn zone() -> impl Strategy<Value = Tz> {
     let odd = [
