@@ -5,6 +5,6 @@
 mod bluesky;
 mod mail;
 mod mastodon;
+mod media;
 mod model;
 mod model_faults;
-mod media;
