@@ -13,6 +13,7 @@ pub mod media;
 pub mod model;
 pub mod platform;
 pub mod publishing;
+pub mod secret;
 pub mod store;
 pub mod vault;
 

@@ -41,7 +41,7 @@ pub enum Security {
 }
 
 /// Where mail is handed in.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpSettings {
     /// The server's name or address.
@@ -55,7 +55,7 @@ pub struct SmtpSettings {
     #[serde(default)]
     pub username: Option<String>,
     /// The password that goes with it.
-    #[serde(default)]
+    #[serde(default, serialize_with = "crate::secret::set_or_not")]
     pub password: Option<SecretString>,
     /// The sender: `Pressroom <digest@example.org>` or the address alone.
     pub from: String,

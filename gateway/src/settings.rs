@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// What the gateway can be told. Every field has a default, so that a laptop needs none of them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewaySettings {
     /// Where it listens. Port 0 takes any free one.
@@ -20,6 +20,7 @@ pub struct GatewaySettings {
     pub admin_url: Url,
     /// Signs access tokens; at least 32 bytes, the same on every gateway. Without it each process makes its own: tokens then end with the
     /// process and are refreshed.
+    #[serde(serialize_with = "activities::secret::set_or_not")]
     pub token_secret: Option<SecretString>,
     /// For how long an access token is good, in minutes (1 to 60).
     pub access_token_minutes: u32,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The models of an installation.
@@ -43,7 +43,7 @@ pub struct ProviderSettings {
     /// The model to ask for.
     pub model: String,
     /// The key, if it wants one.
-    #[serde(default, serialize_with = "set_or_not")]
+    #[serde(default, serialize_with = "crate::secret::set_or_not")]
     pub api_key: Option<SecretString>,
     /// How long each part of an answer may take.
     #[serde(default)]
@@ -76,7 +76,7 @@ pub struct EmbedderSettings {
     /// The model to ask for.
     pub model: String,
     /// The key, if it wants one.
-    #[serde(default, serialize_with = "set_or_not")]
+    #[serde(default, serialize_with = "crate::secret::set_or_not")]
     pub api_key: Option<SecretString>,
     /// How many numbers a vector has; an answer with another count is refused.
     pub dimensions: usize,
@@ -115,11 +115,6 @@ const fn default_put_aside_ms() -> u64 {
 
 const fn default_batch() -> usize {
     64
-}
-
-/// `pressroom config` prints settings: of a secret it shows only whether it is set.
-fn set_or_not<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if secret.is_some() { "set" } else { "not set" })
 }
 
 /// What is wrong with the settings of models.

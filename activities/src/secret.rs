@@ -1,0 +1,13 @@
+//! How settings that are secret show themselves.
+
+use secrecy::SecretString;
+use serde::Serializer;
+
+/// For `#[serde(serialize_with)]`: of a secret, printed settings show only whether it is set.
+///
+/// # Errors
+/// Only if the serialiser fails.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+pub fn set_or_not<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if secret.is_some() { "(set)" } else { "(not set)" })
+}

@@ -1,0 +1,250 @@
+//! Every setting of Pressroom, from four places: the defaults embedded in the binary, a file, the environment, the command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use activities::{http::OutgoingSettings, mail::SmtpSettings, model::ModelSettings};
+use gateway::GatewaySettings;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use workflows::world::WorkflowSettings;
+
+/// The defaults, annotated, as a file that people can copy.
+pub(crate) const DEFAULTS: &str = include_str!("../../pressroom.toml");
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// The REST gateway.
+    pub gateway: GatewaySettings,
+    /// The worker that runs the workflows.
+    pub worker: WorkerSettings,
+    /// Stored credentials.
+    pub vault: VaultSettings,
+    /// Requests to servers that users name.
+    pub outgoing: OutgoingSection,
+    /// Language models; `up` uses its stand-in where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<ModelSettings>,
+    /// Outgoing mail; `up` uses its stand-in where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<SmtpSettings>,
+    /// How long workflows wait for what.
+    pub workflows: WorkflowSettings,
+    /// Logs and traces.
+    pub telemetry: TelemetrySettings,
+    /// Servers that `up` uses instead of its own.
+    pub servers: ServersSection,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DatabaseSettings {
+    /// Where the application connects.
+    #[serde(serialize_with = "activities::secret::set_or_not")]
+    pub url: Option<SecretString>,
+    /// Where migrations connect.
+    #[serde(serialize_with = "activities::secret::set_or_not")]
+    pub owner_url: Option<SecretString>,
+    /// Connections of one process at most.
+    pub max_connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { url: None, owner_url: None, max_connections: 20 }
+    }
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WorkerSettings {
+    /// Where it listens. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// What restate-server reaches it under, if not `http://<listen>`.
+    pub advertise_url: Option<Url>,
+    /// Whether it registers its build at start.
+    pub register: bool,
+    /// Where a chaos test ends the process (`step.name:before` or `:after`); never set outside of tests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_at: Option<String>,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9080)), advertise_url: None, register: true, crash_at: None }
+    }
+}
+
+/// `[vault]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VaultSettings {
+    /// `id:base64,...`; the first key seals.
+    #[serde(serialize_with = "activities::secret::set_or_not")]
+    pub keys: Option<SecretString>,
+}
+
+/// `[outgoing]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OutgoingSection {
+    /// For development only.
+    pub allow_private_networks: bool,
+    /// Looking up, connecting and TLS together, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// A whole request, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for OutgoingSection {
+    fn default() -> Self {
+        Self { allow_private_networks: false, connect_timeout_ms: 10_000, timeout_ms: 30_000 }
+    }
+}
+
+impl OutgoingSection {
+    /// As the HTTP client takes it.
+    #[must_use]
+    pub(crate) fn settings(&self) -> OutgoingSettings {
+        OutgoingSettings {
+            allow_private_networks: self.allow_private_networks,
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+            ..OutgoingSettings::default()
+        }
+    }
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TelemetrySettings {
+    /// What is logged.
+    pub log: String,
+    /// In which form.
+    pub format: LogFormat,
+    /// Where traces go, as OTLP over HTTP.
+    pub otlp_endpoint: Option<Url>,
+}
+
+impl Default for TelemetrySettings {
+    fn default() -> Self {
+        Self { log: "info".to_owned(), format: LogFormat::Text, otlp_endpoint: None }
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// `[servers]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServersSection {
+    /// A restate-server binary.
+    pub restate: Option<PathBuf>,
+    /// The folder that holds `postgres` and `initdb`.
+    pub postgres: Option<PathBuf>,
+}
+
+/// Why the settings cannot be used, with what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// A source cannot be read, or names what there is not.
+    #[error("the settings cannot be used: {0}")]
+    Read(#[from] config::ConfigError),
+    /// `--set` without `=`.
+    #[error("--set takes key=value, such as gateway.listen=127.0.0.1:9000; `{0}` is not that")]
+    Assignment(String),
+    /// Values that make no sense.
+    #[error("the settings make no sense:\n  {}", .0.join("\n  "))]
+    Senseless(Vec<String>),
+    /// A command needs what is not set.
+    #[error("`{key}` is not set: put it into pressroom.toml or the environment variable {variable}")]
+    Missing {
+        /// Its key.
+        key: &'static str,
+        /// Its variable.
+        variable: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads the settings: defaults, then `file` (or `pressroom.toml`, if it is there), then `PRESSROOM__...`, then `assignments`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the key that is wrong.
+    pub(crate) fn load(file: Option<&PathBuf>, assignments: &[String]) -> Result<Self, SettingsError> {
+        let file = match file {
+            Some(path) => config::File::from(path.as_path()).required(true),
+            None => config::File::new("pressroom.toml", config::FileFormat::Toml).required(false),
+        };
+        let environment = config::Environment::with_prefix("PRESSROOM").prefix_separator("__").separator("__").try_parsing(true);
+        let mut builder = config::Config::builder()
+            .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml))
+            .add_source(file)
+            .add_source(environment);
+        for assignment in assignments {
+            let (key, value) = assignment.split_once('=').ok_or_else(|| SettingsError::Assignment(assignment.clone()))?;
+            builder = builder.set_override(key, typed(value))?;
+        }
+        let settings: Self = builder.build()?.try_deserialize()?;
+        settings
+            .gateway
+            .validate()
+            .map_err(|wrong| SettingsError::Senseless(wrong.into_iter().map(|w| format!("gateway.{w}")).collect()))?;
+        Ok(settings)
+    }
+}
+
+/// A value from the command line, with the type that it looks like.
+fn typed(value: &str) -> config::Value {
+    if let Ok(flag) = value.parse::<bool>() {
+        return flag.into();
+    }
+    value.parse::<i64>().map_or_else(|_| value.into(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_file_states_the_defaults_of_the_code() {
+        let from_file: Settings = toml::from_str(DEFAULTS).unwrap();
+        assert_eq!(toml::to_string(&from_file).unwrap(), toml::to_string(&Settings::default()).unwrap());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = Settings::load(None, &["gateway.lisen=127.0.0.1:1".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("lisen"), "{error}");
+    }
+
+    #[test]
+    fn the_command_line_wins_and_senseless_values_are_named() {
+        let settings = Settings::load(None, &["workflows.rest_ms=5".to_owned()]).unwrap();
+        assert_eq!(settings.workflows.rest_ms, 5);
+        let error = Settings::load(None, &["gateway.drain_seconds=99999".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("gateway.drain_seconds"), "{error}");
+    }
+
+    #[test]
+    fn secrets_show_only_whether_they_are_set() {
+        let settings = Settings::load(None, &["vault.keys=k1:c2VjcmV0".to_owned()]).unwrap();
+        let shown = toml::to_string(&settings).unwrap();
+        assert!(shown.contains("keys = \"(set)\"") && !shown.contains("c2VjcmV0"), "{shown}");
+    }
+}
