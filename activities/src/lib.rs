@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod clock;
+pub mod digests;
 pub mod error;
 pub mod http;
 pub mod mail;

@@ -3,7 +3,7 @@
 //! [`DigestData`] is the numbers, from which everything else follows: the plain summary that stands in when no model is at hand ([`plain`]), and
 //! the mail as text and HTML ([`render`]).
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -17,11 +17,13 @@ use crate::{
     schedule::WallTime,
 };
 
+pub mod check;
 pub mod plain;
 pub mod render;
 mod words;
 
-pub use plain::plain_summary;
+pub use check::{Unusable, check_summary};
+pub use plain::{facts, plain_summary};
 pub use render::{render_html, render_text, subject};
 
 /// How many posts the lists of best and worst hold at most.
@@ -104,6 +106,18 @@ pub struct DigestData {
 }
 
 impl DigestData {
+    /// The language that most of the posts are in, of equals the first by its code; English when there is no post.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        let mut posts_in = BTreeMap::new();
+        for post in &self.posts {
+            *posts_in.entry(post.language.as_str()).or_insert(0_usize) += 1;
+        }
+        let most = posts_in.values().max().copied();
+        let language = posts_in.into_iter().find(|(_, posts)| Some(*posts) == most).and_then(|(code, _)| code.parse().ok());
+        language.unwrap_or(Language::EN)
+    }
+
     /// Sums up the posts of a brand. The order of `posts` does not matter.
     #[must_use]
     pub fn sum_up(brand: &str, period: Period, mut posts: Vec<PostFigures>) -> Self {

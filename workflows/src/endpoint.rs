@@ -8,7 +8,10 @@ use restate_sdk::{
     service::{IntoServiceDefinition, ServiceDefinition},
 };
 
-use crate::{campaign::Campaign, connector::Connector, generation::Generation, metrics::Metrics, publication::Publication, world::World};
+use crate::{
+    campaign::Campaign, connector::Connector, digest::Digest, generation::Generation, metrics::Metrics, publication::Publication,
+    world::World,
+};
 
 /// The endpoint that a worker serves, and that a replay runs journals against.
 #[must_use]
@@ -24,5 +27,6 @@ pub fn endpoint(world: &World) -> Endpoint {
         .bind(with(Publication { world: world.clone() }.into_service_definition()))
         .bind(with(Connector { world: world.clone() }.into_service_definition()))
         .bind(with(Metrics { world: world.clone() }.into_service_definition()))
+        .bind(with(Digest { world: world.clone() }.into_service_definition()))
         .build()
 }

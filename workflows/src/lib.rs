@@ -6,6 +6,7 @@
 pub mod campaign;
 pub mod clock;
 pub mod connector;
+pub mod digest;
 pub mod endpoint;
 pub mod generation;
 pub mod metrics;

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use activities::{http::Outgoing, model::Models, publishing::Publishing, store::Store, vault::Vault};
+use activities::{http::Outgoing, mail::Mailer, model::Models, publishing::Publishing, store::Store, vault::Vault};
 use domain::{metrics::PollCadence, schedule::LatenessRule};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub struct Outside {
     pub store: Store,
     /// Language models and embeddings.
     pub models: Models,
+    /// The mail server.
+    pub mailer: Mailer,
     /// Checked HTTP to servers that users name.
     pub outgoing: Outgoing,
     /// The key ring for stored credentials.

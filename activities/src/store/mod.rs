@@ -9,6 +9,7 @@ pub mod brands;
 pub mod briefs;
 pub mod campaigns;
 pub mod connectors;
+pub mod digests;
 pub mod idempotency;
 pub mod lookup;
 pub mod metrics;

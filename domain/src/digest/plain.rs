@@ -6,11 +6,17 @@ use crate::brief::Language;
 /// Sums up a digest in a few plain sentences, for when the model is away. German or English; other languages get English.
 #[must_use]
 pub fn plain_summary(data: &DigestData, language: Language) -> String {
+    facts(data, language).join(" ")
+}
+
+/// What the summary says, one sentence each, the weightiest first: what a model is given to write from.
+#[must_use]
+pub fn facts(data: &DigestData, language: Language) -> Vec<String> {
     let words = Words::of(language);
     let mut sentences = vec![words.counted(words.published, data.published)];
     if data.totals.engagement().is_none() && data.totals.impressions.is_none() {
         sentences.push(words.nothing.to_owned());
-        return sentences.join(" ");
+        return sentences;
     }
     sentences.push(words.counted(words.measured, data.posts.len()));
     if data.previous.engagement().is_some() && data.changes.is_empty() {
@@ -19,7 +25,7 @@ pub fn plain_summary(data: &DigestData, language: Language) -> String {
     sentences.extend(data.changes.iter().map(|change| changed(change, words)));
     sentences.extend(data.best.first().and_then(|post| told(post, words.best_was, words)));
     sentences.extend(data.worst.first().and_then(|post| told(post, words.worst_was, words)));
-    sentences.join(" ")
+    sentences
 }
 
 fn changed(change: &Change, words: &Words) -> String {

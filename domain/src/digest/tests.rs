@@ -131,3 +131,23 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<DigestData>(&json).unwrap(), data);
     }
 }
+
+#[test]
+fn a_digest_is_in_the_language_of_most_posts() {
+    let german = |n| PostFigures { language: Language::DE, ..post(n, None, None) };
+    let language = |posts| DigestData::sum_up("Larkspur", period(), posts).language();
+    assert_eq!(language(vec![german(1), german(2), post(3, None, None)]), Language::DE);
+    assert_eq!(language(vec![german(1), post(2, None, None), post(3, None, None)]), Language::EN);
+    assert_eq!(language(vec![]), Language::EN);
+}
+
+#[test]
+fn the_plain_summary_is_made_of_facts_and_stands_by_its_own_check() {
+    let data = sample();
+    for language in [Language::EN, Language::DE] {
+        let facts = facts(&data, language);
+        let given: Vec<&str> = facts.iter().map(String::as_str).collect();
+        assert!(facts.len() > 3);
+        assert_eq!(check_summary(&plain_summary(&data, language), &given), Ok(()));
+    }
+}
