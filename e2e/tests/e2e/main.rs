@@ -1,0 +1,4 @@
+//! Tests across the whole. One binary: its dependencies are linked once.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod house;
