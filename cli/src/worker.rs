@@ -4,6 +4,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 
 use activities::{
     http::Outgoing,
+    mail::Mailer,
     model::{Models, http_client},
     store::Store,
     vault::Vault,
@@ -26,7 +27,7 @@ use crate::settings::{Settings, SettingsError};
 pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
     let outgoing_settings = settings.outgoing.settings();
     let models = settings.models.as_ref().ok_or(SettingsError::Missing { key: "models", variable: "PRESSROOM__MODELS__..." })?;
-    let _mail = settings.mail.as_ref().ok_or(SettingsError::Missing { key: "mail", variable: "PRESSROOM__MAIL__..." })?;
+    let mail = settings.mail.as_ref().ok_or(SettingsError::Missing { key: "mail", variable: "PRESSROOM__MAIL__..." })?;
     let keys = settings.vault.keys.as_ref().ok_or(SettingsError::Missing { key: "vault.keys", variable: "PRESSROOM__VAULT__KEYS" })?;
     let client = http_client(outgoing_settings.connect_timeout).context("the HTTP client for models")?;
     let (models, _embedder) = Models::from_settings(models, &client).map_err(|e| anyhow::anyhow!("models: {e}"))?;
@@ -39,6 +40,7 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
     Ok(World::new(Outside {
         store: store(settings)?,
         models,
+        mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
         outgoing: Outgoing::new(&outgoing_settings).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
         vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,
         settings: settings.workflows.clone(),
