@@ -7,7 +7,6 @@ use serde::Serializer;
 ///
 /// # Errors
 /// Only if the serialiser fails.
-#[expect(clippy::ref_option, reason = "serde's signature")]
 pub fn set_or_not<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(if secret.is_some() { "(set)" } else { "(not set)" })
 }
