@@ -1,13 +1,316 @@
-//! The story of `pressroom up --demo`, told over the REST API, as any client would.
+//! The story of `pressroom up --demo`, told over the REST API, as any client would tell it.
 
-use workflows::world::World;
+mod api;
+mod tree;
 
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use self::{
+    api::{Api, items, text},
+    tree::Tree,
+};
 use crate::up::{Running, Screen};
 
-/// Plays it. True if all of it happened.
+const STORY: &str = include_str!("demo/story.json");
+const ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
+/// How long one chapter may take before the demonstration gives up on it.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Plays it. True if all of it happened; with `json`, one object on standard output says what did.
 ///
 /// # Errors
 /// Where the story broke off.
-pub(crate) async fn play(_running: &Running, _world: &World, _screen: Screen, _json: bool) -> anyhow::Result<bool> {
-    Ok(false)
+pub(crate) async fn play(running: &Running, screen: Screen, as_json: bool) -> anyhow::Result<bool> {
+    let story: Value = serde_json::from_str(STORY)?;
+    let teller = Teller {
+        api: Api::new(&running.api, &running.api_key)?,
+        tree: Tree::new(screen),
+        screen,
+        runs: Vec::new(),
+        take: Utc::now().timestamp_millis(),
+    };
+    let summary = teller.tell(&story, running).await?;
+    let happened = summary.get("complete").and_then(Value::as_bool) == Some(true);
+    if as_json {
+        println!("{summary}");
+    }
+    Ok(happened)
+}
+
+struct Teller {
+    api: Api,
+    tree: Tree,
+    screen: Screen,
+    runs: Vec<String>,
+    /// Tells this telling from others, so that a second one makes campaigns of its own.
+    take: i64,
+}
+
+impl Teller {
+    async fn tell(mut self, story: &Value, running: &Running) -> anyhow::Result<Value> {
+        self.screen.say("\nA demonstration against stand-ins: a model, a Mastodon, a Bluesky and a mail server that say so themselves.\n");
+        let brand = self.brand(&story["brand"]).await?;
+        let connectors = self.accounts(running).await?;
+
+        self.screen.say("1. The brand's voice is trained on its own posts.");
+        let examples: Vec<Value> = story["examples"].as_array().into_iter().flatten().map(|text| json!({ "text": text })).collect();
+        let started = self.post(&format!("v1/brands/{brand}/voice/train"), &json!({ "examples": examples }), "voice").await?;
+        self.watch("Voice training", text(&started, "run_id")?).await?;
+        let voice = self.api.get(&format!("v1/brands/{brand}/voice")).await?;
+        self.screen.say(&format!("   version {} of the voice, from {} posts\n", voice["version"], voice["examples"]));
+
+        self.screen
+            .say("2. A brief becomes posts: two languages, two platforms, three variants each, approved by rule, due in a few seconds.");
+        let due = (Utc::now() + TimeDelta::seconds(12)).with_timezone(&ZONE);
+        let campaign = self
+            .post(
+                "v1/campaigns",
+                &json!({ "brand_id": brand, "brief": story["campaign"], "connectors": connectors, "variants_per_post": 3, "approval": "auto",
+                         "schedule": { "mode": "at", "at": due.format("%Y-%m-%dT%H:%M:%S").to_string(), "timezone": ZONE.name() } }),
+                "first",
+            )
+            .await?;
+        let second = self
+            .post(
+                "v1/campaigns",
+                &json!({ "brand_id": brand, "brief": story["second"], "connectors": connectors, "variants_per_post": 2, "approval": "required",
+                         "schedule": { "mode": "now" } }),
+                "second",
+            )
+            .await?;
+        let posts = self.published(text(&campaign, "id")?, text(&campaign, "run_id")?).await?;
+
+        self.screen.say("\n3. Readers click, and the platforms count.");
+        self.clicks(&posts).await?;
+        let metrics = self.measured(&posts).await?;
+
+        self.screen.say("\n4. A second campaign waits for you.");
+        self.waits_for_approval(text(&second, "id")?).await?;
+        self.runs.push(text(&second, "run_id")?.to_owned());
+
+        self.screen.say("\n5. A digest sums it up and is mailed.");
+        let digest = self.digest(&brand, running).await?;
+
+        let posts: Vec<Value> = posts
+            .iter()
+            .map(|post| {
+                json!({ "id": post["id"], "platform": post["platform"], "language": post["language"], "status": post["status"],
+                        "url": post["published"]["url"], "metrics": metrics.get(post["id"].as_str().unwrap_or_default()) })
+            })
+            .collect();
+        self.screen.say("\nAll of it happened. Everything stays: look at the API's documentation, at the runs in Restate's UI, at the posts on the stand-ins.\n");
+        Ok(json!({ "complete": true, "posts": posts, "digest_id": digest, "runs": self.runs }))
+    }
+
+    async fn post(&self, path: &str, body: &Value, chapter: &str) -> anyhow::Result<Value> {
+        self.api.post(path, body, &format!("demo-{}-{chapter}", self.take)).await
+    }
+
+    /// The brand, made at the first telling.
+    async fn brand(&self, brand: &Value) -> anyhow::Result<String> {
+        let known = self.api.get("v1/brands?limit=200").await?;
+        let made = match items(&known).iter().find(|b| b["name"] == brand["name"]) {
+            Some(known) => known.clone(),
+            None => self.post("v1/brands", brand, "brand").await?,
+        };
+        Ok(text(&made, "id")?.to_owned())
+    }
+
+    /// The accounts on the stand-ins, connected at the first telling.
+    async fn accounts(&self, running: &Running) -> anyhow::Result<Vec<String>> {
+        let known = self.api.get("v1/connectors?limit=200").await?;
+        let mastodon = running.stand_ins.mastodon.as_ref().context("the demonstration needs its stand-in for Mastodon")?;
+        let bluesky = running.stand_ins.bluesky.as_ref().context("the demonstration needs its stand-in for Bluesky")?;
+        let wanted = [
+            (
+                "mastodon",
+                json!({ "platform": "mastodon", "base_url": mastodon.base_url(), "handle": "pressroom",
+                                 "credentials": { "access_token": "mastodon-stand-in-token" } }),
+            ),
+            (
+                "bluesky",
+                json!({ "platform": "bluesky", "base_url": bluesky.base_url(), "handle": "pressroom.test",
+                                "credentials": { "app_password": "bluesky-stand-in-password" } }),
+            ),
+        ];
+        let mut ids = Vec::new();
+        for (platform, body) in wanted {
+            let connected = items(&known).iter().find(|c| c["platform"] == platform && c["base_url"] == body["base_url"]);
+            let connector = match connected {
+                Some(known) => known.clone(),
+                None => self.post("v1/connectors", &body, platform).await?,
+            };
+            ids.push(text(&connector, "id")?.to_owned());
+        }
+        Ok(ids)
+    }
+
+    /// Watches a run until it has ended.
+    async fn watch(&mut self, title: &str, run: &str) -> anyhow::Result<()> {
+        self.runs.push(run.to_owned());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let tree = self.api.get(&format!("v1/runs/{run}")).await?;
+            self.tree.show(title, &tree);
+            match tree["status"].as_str() {
+                Some("completed") => break,
+                Some(ended @ ("failed" | "cancelled")) => bail!("{title} {ended}"),
+                _ => pause(deadline, title).await?,
+            }
+        }
+        self.tree.settle();
+        Ok(())
+    }
+
+    /// Watches a campaign until all of its posts are on their platforms.
+    async fn published(&mut self, campaign: &str, run: &str) -> anyhow::Result<Vec<Value>> {
+        self.runs.push(run.to_owned());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.tree.show("Campaign \"Winter roast from Marcala\"", &self.api.get(&format!("v1/runs/{run}")).await?);
+            let campaign = self.api.get(&format!("v1/campaigns/{campaign}")).await?;
+            let posts = campaign["posts"].as_array().map_or(&[][..], Vec::as_slice);
+            let is = |status: &str| posts.iter().filter(|p| p["status"] == status).count();
+            if !posts.is_empty() && is("published") == posts.len() {
+                break;
+            }
+            if is("failed") + is("needs_attention") + is("needs_approval") + is("rejected") > 0 {
+                bail!("a post did not go out: {campaign}");
+            }
+            pause(deadline, "the campaign").await?;
+        }
+        self.tree.settle();
+        let listed = self.api.get(&format!("v1/posts?campaign_id={campaign}&limit=200")).await?;
+        let mut posts = Vec::new();
+        for post in items(&listed) {
+            let post = self.api.get(&format!("v1/posts/{}", text(post, "id")?)).await?;
+            self.screen.say(&format!(
+                "   {} {}: {}",
+                text(&post, "platform")?,
+                text(&post, "language")?,
+                post["published"]["url"].as_str().unwrap_or("?")
+            ));
+            posts.push(post);
+        }
+        Ok(posts)
+    }
+
+    async fn clicks(&self, posts: &[Value]) -> anyhow::Result<()> {
+        for (n, post) in posts.iter().enumerate() {
+            let approved = post["variants"].as_array().into_iter().flatten().find(|v| v["id"] == post["approved_variant_id"]);
+            let link = approved
+                .and_then(|v| v["links"].as_array())
+                .and_then(|links| links.iter().find_map(|l| l["short_url"].as_str()))
+                .context("a published post has no short link")?;
+            for _ in 0..=n {
+                self.api.click(link).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every post has a reading with the clicks in it.
+    async fn measured(&self, posts: &[Value]) -> anyhow::Result<BTreeMap<String, Value>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut measured = BTreeMap::new();
+        for (n, post) in posts.iter().enumerate() {
+            let id = text(post, "id")?;
+            loop {
+                let readings = self.api.get(&format!("v1/metrics?post_id={id}")).await?;
+                let latest = items(&readings).iter().rev().find(|r| r["clicks"].as_u64().is_some_and(|c| c > n as u64));
+                if let Some(latest) = latest {
+                    self.screen.say(&format!(
+                        "   {} {}: {} likes, {} comments, {} shares, {} clicks",
+                        post["platform"].as_str().unwrap_or_default(),
+                        post["language"].as_str().unwrap_or_default(),
+                        latest["likes"],
+                        latest["comments"],
+                        latest["shares"],
+                        latest["clicks"]
+                    ));
+                    measured.insert(id.to_owned(), latest.clone());
+                    break;
+                }
+                pause(deadline, "the metrics").await?;
+            }
+        }
+        Ok(measured)
+    }
+
+    async fn waits_for_approval(&self, campaign: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let campaign = self.api.get(&format!("v1/campaigns/{campaign}")).await?;
+            if campaign["status"] == "needs_approval" {
+                for post in campaign["posts"].as_array().into_iter().flatten() {
+                    let id = text(post, "id")?;
+                    self.screen.say(&format!("   GET v1/posts/{id} shows its variants; POST v1/posts/{id}/approve decides."));
+                }
+                return Ok(());
+            }
+            pause(deadline, "the second campaign").await?;
+        }
+    }
+
+    async fn digest(&self, brand: &str, running: &Running) -> anyhow::Result<String> {
+        let body = json!({ "brand_id": brand, "cadence": "daily", "at": "18:00", "timezone": ZONE.name(), "email": ["editor@harbour-roasters.example"] });
+        let subscription = self.post("v1/digests/subscriptions", &body, "subscription").await?;
+        let id = text(&subscription, "id")?;
+        self.post(&format!("v1/digests/subscriptions/{id}/run"), &json!({}), "digest").await?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let digests = self.api.get(&format!("v1/digests?brand_id={brand}")).await?;
+            if let Some(digest) = items(&digests).iter().find(|d| d["subscription_id"] == id && !d["mailed_at"].is_null()) {
+                let digest = self.api.get(&format!("v1/digests/{}", text(digest, "id")?)).await?;
+                self.screen.say(&indented(digest["summary"].as_str().or_else(|| digest["text"].as_str()).unwrap_or_default()));
+                if let Some(mail) = &running.stand_ins.mail {
+                    let message_id = text(&digest, "message_id")?;
+                    let copies = mail
+                        .mails()
+                        .iter()
+                        .filter(|m| m.header("Message-ID").is_some_and(|h| h.contains(message_id.trim_matches(['<', '>']))))
+                        .count();
+                    if copies != 1 {
+                        bail!("the digest was mailed {copies} times");
+                    }
+                }
+                return Ok(text(&digest, "id")?.to_owned());
+            }
+            pause(deadline, "the digest").await?;
+        }
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("   {line}")).collect::<Vec<_>>().join("\n")
+}
+
+async fn pause(deadline: Instant, what: &str) -> anyhow::Result<()> {
+    if Instant::now() > deadline {
+        bail!("{what} did not get through in {} s", PATIENCE.as_secs());
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_story_keeps_its_promises() {
+        let story: Value = serde_json::from_str(STORY).unwrap();
+        assert!(story["examples"].as_array().unwrap().len() >= 24);
+        assert_eq!(story["campaign"]["languages"], json!(["en", "de"]));
+        assert_eq!(story["campaign"]["platforms"], json!(["mastodon", "bluesky"]));
+        assert!(!story["brand"]["banned_phrases"].as_array().unwrap().is_empty());
+        assert!(!story["brand"]["required_disclosures"].as_array().unwrap().is_empty());
+    }
 }

@@ -83,6 +83,10 @@ pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<
         settings.gateway.public_url = api.clone();
     }
     settings.workflows.short_link_base = settings.gateway.public_url.join("l/")?.to_string();
+    if args.demo {
+        // Weeks of readings in an hour, so that there is something to see.
+        settings.workflows.metrics = settings.workflows.metrics.faster(720);
+    }
     // A laptop's own servers stand on loopback.
     settings.outgoing.allow_private_networks = true;
 
@@ -104,7 +108,7 @@ pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<
     stack.publish(&urls)?;
     screen.say(&running.greeting(&folder));
 
-    let story = async { if args.demo { demo::play(&running, &world, screen, args.json).await.map(Some) } else { Ok(None) } };
+    let story = async { if args.demo { demo::play(&running, screen, args.json).await.map(Some) } else { Ok(None) } };
     let code = tokio::select! {
         fallen = stack.supervise() => bail!(fallen),
         asked = worker::asked_to_stop() => { asked?; ExitCode::SUCCESS }

@@ -1,0 +1,151 @@
+//! Runs as a tree that grows while people watch.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use serde_json::Value;
+
+use crate::up::Screen;
+
+/// Draws runs: over and over on a terminal, as lines that only come once elsewhere.
+pub(crate) struct Tree {
+    screen: Screen,
+    drawn_lines: usize,
+    told: BTreeMap<String, String>,
+}
+
+impl Tree {
+    /// A tree on `screen`.
+    pub(crate) fn new(screen: Screen) -> Self {
+        Self { screen, drawn_lines: 0, told: BTreeMap::new() }
+    }
+
+    /// Shows `run` (as `GET /v1/runs/{id}` answers it) under `title`.
+    pub(crate) fn show(&mut self, title: &str, run: &Value) {
+        if self.screen.is_terminal() {
+            let text = draw(title, run);
+            let mut out = String::new();
+            if self.drawn_lines > 0 {
+                // Back to the first line that was drawn, and clear from there.
+                let _ = write!(out, "\x1b[{}A\x1b[J", self.drawn_lines);
+            }
+            out.push_str(&text);
+            self.drawn_lines = text.lines().count();
+            self.screen.write(&out);
+        } else {
+            self.tell(title, "", run);
+        }
+    }
+
+    /// What is drawn stays; the next run starts below it.
+    pub(crate) fn settle(&mut self) {
+        self.drawn_lines = 0;
+    }
+
+    fn tell(&mut self, title: &str, path: &str, run: &Value) {
+        for step in steps(run) {
+            let name = label(step);
+            let here = format!("{path}/{}", step.get("index").and_then(Value::as_u64).unwrap_or_default());
+            let state = status(step);
+            let known = self.told.get(&format!("{title}{here}"));
+            if matches!(state, "completed" | "failed" | "backing_off") && known.is_none_or(|k| k != state) {
+                self.screen.say(&format!("  {} {title}: {name}{}{}", mark(state), took(step), failure(step)));
+                self.told.insert(format!("{title}{here}"), state.to_owned());
+            }
+            for child in children(step) {
+                self.tell(&format!("{title} > {}", workflow(child)), &here, child);
+            }
+        }
+    }
+}
+
+/// The tree as text, children indented under their steps.
+fn draw(title: &str, run: &Value) -> String {
+    let mut out = format!("{} {title}{}\n", mark(status(run)), took(run));
+    branch(&mut out, run, 1);
+    out
+}
+
+fn branch(out: &mut String, run: &Value, depth: usize) {
+    for step in steps(run) {
+        let nested: Vec<&Value> = children(step).collect();
+        let name = if nested.is_empty() { label(step) } else { nested.iter().map(|c| workflow(c)).collect::<Vec<_>>().join(", ") };
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{:indent$}{} {name}{}{}", "", mark(status(step)), took(step), failure(step), indent = depth * 2);
+        for child in nested {
+            branch(out, child, depth + 1);
+        }
+    }
+}
+
+fn steps(run: &Value) -> &[Value] {
+    run.get("steps").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn children(step: &Value) -> impl Iterator<Item = &Value> {
+    step.get("children").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn status(node: &Value) -> &str {
+    node.get("status").and_then(Value::as_str).unwrap_or("queued")
+}
+
+fn label(step: &Value) -> String {
+    step.get("name")
+        .and_then(Value::as_str)
+        .filter(|n| !n.is_empty())
+        .or_else(|| step.get("kind").and_then(Value::as_str))
+        .unwrap_or("step")
+        .to_owned()
+}
+
+fn workflow(run: &Value) -> String {
+    run.get("workflow").and_then(Value::as_str).unwrap_or("run").to_owned()
+}
+
+fn mark(status: &str) -> &'static str {
+    match status {
+        "completed" => "✓",
+        "failed" | "cancelled" => "✗",
+        "backing_off" => "↻",
+        "waiting" => "…",
+        "queued" => "·",
+        _ => "▸",
+    }
+}
+
+fn took(node: &Value) -> String {
+    node.get("took_ms").and_then(Value::as_u64).map(|ms| format!("  {ms} ms")).unwrap_or_default()
+}
+
+fn failure(step: &Value) -> String {
+    let attempts = step.get("attempts").and_then(Value::as_u64).filter(|n| *n > 1).map(|n| format!("  ({n} attempts)")).unwrap_or_default();
+    let what = match step.get("failure") {
+        Some(Value::String(what)) => format!("  {what}"),
+        Some(Value::Object(fields)) => fields.get("message").and_then(Value::as_str).map(|m| format!("  {m}")).unwrap_or_default(),
+        _ => String::new(),
+    };
+    format!("{attempts}{what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn children_stand_under_the_step_that_called_them() {
+        let run = json!({ "status": "running", "steps": [
+            { "index": 1, "name": "store.plan_posts", "kind": "step", "status": "completed", "took_ms": 3 },
+            { "index": 2, "name": "", "kind": "call", "status": "running", "children": [
+                { "workflow": "Drafting", "status": "running", "steps": [
+                    { "index": 1, "name": "model.complete", "kind": "step", "status": "backing_off", "attempts": 2, "failure": "the model is busy" }
+                ] }
+            ] }
+        ] });
+        assert_eq!(
+            draw("Campaign", &run),
+            "▸ Campaign\n  ✓ store.plan_posts  3 ms\n  ▸ Drafting\n    ↻ model.complete  (2 attempts)  the model is busy\n"
+        );
+    }
+}
