@@ -5,9 +5,13 @@
 //! to be done about them.
 
 pub mod approval;
+pub mod asking;
 pub mod clock;
 pub mod digests;
+pub mod drafting;
+pub mod enrichment;
 pub mod error;
+pub mod generation;
 pub mod http;
 pub mod mail;
 pub mod media;
@@ -17,5 +21,6 @@ pub mod publishing;
 pub mod secret;
 pub mod store;
 pub mod vault;
+pub mod voice;
 
 pub use error::{ActivityError, ActivityResult};

@@ -1,6 +1,6 @@
 //! `pressroom worker`: runs the workflows.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use activities::{
     http::Outgoing,
@@ -30,7 +30,7 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
     let mail = settings.mail.as_ref().ok_or(SettingsError::Missing { key: "mail", variable: "PRESSROOM__MAIL__..." })?;
     let keys = settings.vault.keys.as_ref().ok_or(SettingsError::Missing { key: "vault.keys", variable: "PRESSROOM__VAULT__KEYS" })?;
     let client = http_client(outgoing_settings.connect_timeout).context("the HTTP client for models")?;
-    let (models, _embedder) = Models::from_settings(models, &client).map_err(|e| anyhow::anyhow!("models: {e}"))?;
+    let (models, embedder) = Models::from_settings(models, &client).map_err(|e| anyhow::anyhow!("models: {e}"))?;
     let crash_plan = match &settings.worker.crash_at {
         Some(text) => {
             CrashPlan::parse(text).with_context(|| format!("worker.crash_at: `{text}` is not step.name:before or step.name:after"))?
@@ -40,6 +40,7 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
     Ok(World::new(Outside {
         store: store(settings)?,
         models,
+        embedder: Arc::new(embedder),
         mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
         outgoing: Outgoing::new(&outgoing_settings).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
         vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,

@@ -156,6 +156,8 @@ ids! {
     SubscriptionId = "sub";
     /// A run of a workflow, as the API names it.
     RunId = "run";
+    /// One answer of a language model, as its tokens are counted.
+    UsageId = "use";
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
     generation::{Generate, GenerationClient},
     publication::{PublicationClient, Schedule},
     refuse,
-    step::{Retry, step},
+    step::{Failure, Retry, step},
     world::World,
 };
 
@@ -184,8 +184,19 @@ impl Campaign {
             approval::reminder(&mut w.store.in_org(org).await?, id).await
         })
         .await?;
-        if let Some(reminder) = reminder {
-            tracing::info!(campaign = %id, waiting = reminder.waiting, "decisions are waited for");
+        let Some(reminder) = reminder else { return Ok(()) };
+        let date = clock::now(&ctx, &self.world).await?;
+        for to in reminder.to.clone() {
+            let reminder = reminder.clone();
+            let sent: Result<(), Failure> = step(&ctx, &self.world, "mail.remind", Retry::Attempts(8), move |w| async move {
+                approval::mail_reminder(&w.mailer, id, &to, &reminder, date).await
+            })
+            .await;
+            match sent {
+                Err(cancelled) if cancelled.is_cancelled() => return Err(cancelled.into()),
+                // A reminder that does not arrive, or may have arrived already, stops nothing; the tree of steps shows it.
+                Ok(()) | Err(_) => {}
+            }
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use restate_sdk::{
 };
 
 use crate::{
-    campaign::Campaign, connector::Connector, digest::Digest, generation::Generation, metrics::Metrics, publication::Publication,
-    world::World,
+    campaign::Campaign, connector::Connector, digest::Digest, drafting::Drafting, enrichment::Enrichment, generation::Generation,
+    metrics::Metrics, publication::Publication, voice_training::VoiceTraining, world::World,
 };
 
 /// The endpoint that a worker serves, and that a replay runs journals against.
@@ -24,6 +24,9 @@ pub fn endpoint(world: &World) -> Endpoint {
     Endpoint::builder()
         .bind(with(Campaign { world: world.clone() }.into_service_definition()))
         .bind(with(Generation { world: world.clone() }.into_service_definition()))
+        .bind(with(Drafting { world: world.clone() }.into_service_definition()))
+        .bind(with(Enrichment { world: world.clone() }.into_service_definition()))
+        .bind(with(VoiceTraining { world: world.clone() }.into_service_definition()))
         .bind(with(Publication { world: world.clone() }.into_service_definition()))
         .bind(with(Connector { world: world.clone() }.into_service_definition()))
         .bind(with(Metrics { world: world.clone() }.into_service_definition()))

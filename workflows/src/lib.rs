@@ -7,12 +7,16 @@ pub mod campaign;
 pub mod clock;
 pub mod connector;
 pub mod digest;
+pub mod drafting;
 pub mod endpoint;
+pub mod enrichment;
 pub mod generation;
 pub mod metrics;
+pub mod model;
 pub mod publication;
 pub mod refuse;
 pub mod step;
+pub mod voice_training;
 pub mod world;
 
 pub use endpoint::endpoint;

@@ -40,6 +40,15 @@ impl Retry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(pub ActivityError);
 
+impl Failure {
+    /// Whether the invocation was cancelled. A handler that goes on without a step's result passes this on instead: what was stopped stays
+    /// stopped.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.what() == CANCELLED
+    }
+}
+
 impl Deref for Failure {
     type Target = ActivityError;
 
@@ -66,11 +75,14 @@ impl From<TerminalError> for Failure {
     }
 }
 
+/// How the engine words a cancellation (code 409).
+const CANCELLED: &str = "cancelled";
 const RETRY_AFTER: &str = " [retry after ms: ";
 
 /// The engine keeps a failure as a code and a text, so the kind becomes the code. People read the text in the engine's own UI as well.
 fn encode(error: &ActivityError) -> TerminalError {
     match error {
+        ActivityError::Transient { what } if what == CANCELLED => TerminalError::new_with_code(409, what),
         ActivityError::Transient { what } => TerminalError::new_with_code(503, what),
         ActivityError::RateLimited { retry_after_ms, what } => {
             TerminalError::new_with_code(429, format!("{what}{RETRY_AFTER}{retry_after_ms}]"))
@@ -89,6 +101,7 @@ fn decode(error: &TerminalError) -> ActivityError {
             Some((what, retry_after_ms)) => ActivityError::RateLimited { retry_after_ms, what: what.to_owned() },
             None => ActivityError::transient(text),
         },
+        409 => ActivityError::transient(CANCELLED),
         422 => ActivityError::rejected(text),
         404 => ActivityError::not_found(text),
         401 => ActivityError::credentials_expired(text),
@@ -262,6 +275,14 @@ mod tests {
         ] {
             assert_eq!(decode(&encode(&error)), error);
         }
+    }
+
+    #[test]
+    fn a_cancellation_is_told_from_a_failure_and_passed_on_as_one() {
+        let failure = Failure::from(TerminalError::new_with_code(409, "cancelled"));
+        assert!(failure.is_cancelled());
+        assert_eq!(TerminalError::from(failure).code(), 409);
+        assert!(!Failure::from(TerminalError::new_with_code(503, "no model answered")).is_cancelled());
     }
 
     #[test]

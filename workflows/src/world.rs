@@ -2,7 +2,14 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use activities::{http::Outgoing, mail::Mailer, model::Models, publishing::Publishing, store::Store, vault::Vault};
+use activities::{
+    http::Outgoing,
+    mail::Mailer,
+    model::{Embedder, Models},
+    publishing::Publishing,
+    store::Store,
+    vault::Vault,
+};
 use domain::{metrics::PollCadence, schedule::LatenessRule};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +23,11 @@ pub struct World(Arc<Outside>);
 pub struct Outside {
     /// The database.
     pub store: Store,
-    /// Language models and embeddings.
+    /// Language models, in the order in which they are asked.
     pub models: Models,
-    /// The mail server.
+    /// The model that embeds.
+    pub embedder: Arc<dyn Embedder>,
+    /// Outgoing mail.
     pub mailer: Mailer,
     /// Checked HTTP to servers that users name.
     pub outgoing: Outgoing,
@@ -74,6 +83,8 @@ pub struct WorkflowSettings {
     pub mail_domain: String,
     /// Whom mails come from.
     pub mail_from: String,
+    /// The pauses between rounds of attempts while no model answers, in milliseconds. Their number is the number of further rounds.
+    pub model_rest_ms: Vec<u64>,
     /// How many days the journal of a finished run is kept.
     pub journal_days: u32,
 }
@@ -90,6 +101,7 @@ impl Default for WorkflowSettings {
             short_link_base: "http://127.0.0.1:8080/l/".to_owned(),
             mail_domain: "pressroom.localhost".to_owned(),
             mail_from: "Pressroom <pressroom@localhost>".to_owned(),
+            model_rest_ms: vec![5_000, 15_000, 60_000],
             journal_days: 7,
         }
     }

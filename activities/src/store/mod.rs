@@ -10,7 +10,9 @@ pub mod briefs;
 pub mod campaigns;
 pub mod connectors;
 pub mod digests;
+pub mod drafts;
 pub mod idempotency;
+pub mod links;
 pub mod lookup;
 pub mod metrics;
 pub mod orgs;
@@ -18,8 +20,11 @@ pub mod posts;
 pub mod receipts;
 pub mod runs;
 pub mod sessions;
+pub mod tags;
+pub mod usage;
 pub mod users;
 pub mod variants;
+pub mod voices;
 
 use std::time::Duration;
 

@@ -170,6 +170,19 @@ pub async fn require(tx: &mut OrgTx, id: PostId) -> ActivityResult<Post> {
     get(tx, id).await?.ok_or_else(|| ActivityError::not_found(format_args!("the post {id} does not exist")))
 }
 
+/// The status of the post `id`, which no other transaction changes until this one ends.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] when there is no such post.
+pub async fn lock(tx: &mut OrgTx, id: PostId) -> ActivityResult<PostStatus> {
+    let status = sqlx::query_scalar!("SELECT status FROM posts WHERE id = $1 FOR UPDATE", id.uuid())
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(classify)?
+        .ok_or_else(|| ActivityError::not_found(format_args!("the post {id} does not exist")))?;
+    status.parse().map_err(|e| ActivityError::rejected(format_args!("a stored post cannot be read: {e}")))
+}
+
 /// A page of posts in the order of their ids, after `after`.
 ///
 /// # Errors
@@ -377,7 +390,7 @@ pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link
         r#"UPDATE posts p SET status = 'publishing', note = NULL FROM variants v
            WHERE p.id = $1 AND p.revision = $2 AND p.status IN ('scheduled', 'publishing') AND v.id = p.approved_variant_id
            RETURNING p.campaign_id, p.language, p.due_at AS "due_at!", p.approved_hash AS "approved_hash!", v.content,
-                     (SELECT l.code FROM links l WHERE l.post_id = p.id ORDER BY l.id LIMIT 1) AS code"#,
+                     (SELECT array_agg(l.code ORDER BY length(l.code) DESC, l.id) FROM links l WHERE l.post_id = p.id) AS codes"#,
         id.uuid(),
         revision
     )
@@ -388,7 +401,10 @@ pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link
     if content_hash(&row.content).as_slice() != row.approved_hash {
         return Err(ActivityError::rejected("the text was changed after it was approved"));
     }
-    let unique_link = row.code.map(|code| format!("{short_link_base}{code}")).filter(|link| row.content.contains(link.as_str()));
+    // Every variant has its own link; the one in the text that goes out is that of the approved variant. A code may begin another, so the
+    // longest comes first.
+    let unique_link =
+        row.codes.into_iter().flatten().map(|code| format!("{short_link_base}{code}")).find(|link| row.content.contains(link.as_str()));
     Ok(Some(ToSend {
         campaign_id: CampaignId::from_uuid(row.campaign_id),
         language: row.language.parse().map_err(|e| ActivityError::rejected(format_args!("a stored post cannot be read: {e}")))?,

@@ -39,6 +39,8 @@ pub struct Variant {
     pub model: String,
     /// How often it was rewritten because of its lints.
     pub rewrites: i32,
+    /// The text in the brief's first language, where that is another: `{"language", "text", "lints"}`.
+    pub translation: Option<Value>,
 }
 
 /// Stores a variant, or puts it in the place of what was stored under its id before.
@@ -48,11 +50,11 @@ pub struct Variant {
 pub async fn save(tx: &mut OrgTx, v: &Variant) -> ActivityResult<()> {
     let org = tx.org().uuid();
     sqlx::query!(
-        "INSERT INTO variants (id, org_id, post_id, position, content, hashtags, links, image_prompt, language, score, reasons, lints, model, rewrites)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        "INSERT INTO variants (id, org_id, post_id, position, content, hashtags, links, image_prompt, language, score, reasons, lints, model, rewrites, translation)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          ON CONFLICT (id) DO UPDATE SET content = excluded.content, hashtags = excluded.hashtags, links = excluded.links,
              image_prompt = excluded.image_prompt, score = excluded.score, reasons = excluded.reasons, lints = excluded.lints,
-             model = excluded.model, rewrites = excluded.rewrites",
+             model = excluded.model, rewrites = excluded.rewrites, translation = excluded.translation",
         v.id.uuid(),
         org,
         v.post_id.uuid(),
@@ -66,7 +68,8 @@ pub async fn save(tx: &mut OrgTx, v: &Variant) -> ActivityResult<()> {
         v.reasons,
         v.lints,
         v.model,
-        v.rewrites
+        v.rewrites,
+        v.translation
     )
     .execute(tx.conn())
     .await
@@ -81,7 +84,7 @@ pub async fn save(tx: &mut OrgTx, v: &Variant) -> ActivityResult<()> {
 pub async fn of_post(tx: &mut OrgTx, post: PostId) -> ActivityResult<Vec<Variant>> {
     let rows = sqlx::query_as!(
         Row,
-        "SELECT id, post_id, position, content, hashtags, links, image_prompt, language, score, reasons, lints, model, rewrites
+        "SELECT id, post_id, position, content, hashtags, links, image_prompt, language, score, reasons, lints, model, rewrites, translation
          FROM variants WHERE post_id = $1 ORDER BY position",
         post.uuid()
     )
@@ -98,7 +101,7 @@ pub async fn of_post(tx: &mut OrgTx, post: PostId) -> ActivityResult<Vec<Variant
 pub async fn get(tx: &mut OrgTx, id: VariantId) -> ActivityResult<Option<Variant>> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT id, post_id, position, content, hashtags, links, image_prompt, language, score, reasons, lints, model, rewrites
+        "SELECT id, post_id, position, content, hashtags, links, image_prompt, language, score, reasons, lints, model, rewrites, translation
          FROM variants WHERE id = $1",
         id.uuid()
     )
@@ -122,6 +125,7 @@ struct Row {
     lints: Value,
     model: String,
     rewrites: i32,
+    translation: Option<Value>,
 }
 
 impl Row {
@@ -140,6 +144,7 @@ impl Row {
             lints: self.lints,
             model: self.model,
             rewrites: self.rewrites,
+            translation: self.translation,
         })
     }
 }

@@ -1,0 +1,74 @@
+//! Tokens that an org spent on language models, and what it may spend.
+
+use domain::ids::UsageId;
+
+use super::{OrgTx, classify};
+use crate::{ActivityError, ActivityResult};
+
+/// What one answer cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage<'a> {
+    /// Its id, derived from what it was for: a step that runs twice counts once.
+    pub id: UsageId,
+    /// What it was for (`draft`, `rewrite`, ...).
+    pub purpose: &'a str,
+    /// The model that answered.
+    pub model: &'a str,
+    /// Tokens of the question.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+}
+
+/// Counts an answer; the same answer a second time is not counted.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn record(tx: &mut OrgTx, usage: &Usage<'_>) -> ActivityResult<()> {
+    let org = tx.org().uuid();
+    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    sqlx::query!(
+        "INSERT INTO token_usage (id, org_id, purpose, model, input_tokens, output_tokens) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (id) DO NOTHING",
+        usage.id.uuid(),
+        org,
+        usage.purpose,
+        usage.model,
+        count(usage.input_tokens),
+        count(usage.output_tokens)
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(())
+}
+
+/// Tokens, question and answer together, that the org spent in the present calendar month (UTC).
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn spent_this_month(tx: &mut OrgTx) -> ActivityResult<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(input_tokens + output_tokens), 0)::bigint AS "spent!" FROM token_usage
+           WHERE at >= date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"#
+    )
+    .fetch_one(tx.conn())
+    .await
+    .map_err(classify)
+}
+
+/// Refuses when the org has spent what it may in a month.
+///
+/// # Errors
+/// [`ActivityError::Rejected`] when nothing is left.
+pub async fn check_budget(tx: &mut OrgTx) -> ActivityResult<()> {
+    let budget = sqlx::query_scalar!("SELECT token_budget FROM orgs").fetch_optional(tx.conn()).await.map_err(classify)?.flatten();
+    let Some(budget) = budget else { return Ok(()) };
+    let spent = spent_this_month(tx).await?;
+    if spent < budget {
+        return Ok(());
+    }
+    Err(ActivityError::rejected(format_args!(
+        "the organisation has spent its {budget} tokens of this month ({spent} used): raise its token budget, or wait for the next month"
+    )))
+}
