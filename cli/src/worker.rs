@@ -44,7 +44,6 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
         mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
         outgoing: Outgoing::new(&outgoing_settings).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
         vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,
-        mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
         settings: settings.workflows.clone(),
         crash_plan,
     }))
