@@ -1,6 +1,7 @@
 //! The rules of the house (docs/ARCHITECTURE.md), as checks of this very tree. Each rule is a function over plain input, so that beside the check
 //! of the tree stands a test that shows it catching a violation.
 
+mod containers;
 mod documents;
 mod imports;
 mod sources;
