@@ -24,6 +24,8 @@ fn known_settings(annotated: &str) -> BTreeSet<String> {
 fn named_settings(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter_map(|word| word.strip_prefix("PRESSROOM__"))
+        // `PRESSROOM__...` in prose names none.
+        .filter(|name| !name.is_empty())
         .map(|name| name.to_ascii_lowercase().replace("__", "."))
         .collect()
 }
