@@ -135,9 +135,11 @@ pub struct Extra {
 }
 
 /// Asks all at once, once each. A question without an answer is `None`: what it was for is left out.
-pub async fn ask_all(store: &Store, models: &Models, org: OrgId, questions: &[Extra]) -> Vec<Option<String>> {
+///
+/// `round` names this asking among all others, so that each answer's tokens are counted, and counted once.
+pub async fn ask_all(store: &Store, models: &Models, org: OrgId, round: &str, questions: &[Extra]) -> Vec<Option<String>> {
     let ask = |q: &Extra| {
-        let (usage, request) = (UsageId::derived(q.variant.uuid(), q.turn), q.request.clone());
+        let (usage, request) = (UsageId::derived(q.variant.uuid(), &format!("{round} {}", q.turn)), q.request.clone());
         async move {
             match asking::ask(store, models, org, usage, &request, None).await {
                 Ok(written) => Some(written.text),

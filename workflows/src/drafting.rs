@@ -110,13 +110,11 @@ impl Drafting {
         let shown = ShownAs { campaign_id: inputs.campaign_id, post_id, variant_id: id };
         let old = drafting::bare(&before.content, inputs.link(), before.short_url.as_deref(), &before.hashtags, inputs.platform());
         let request = inputs.ask_rewrite(position, &old, &inputs.lint(&before.content), Some(&instruction));
-        // Two people's rewrites are two questions, and so are two of one person.
-        let turn = format!("rewrite {}", ctx.invocation_id());
-        let question = Question { org, step: "model.rewrite", turn: turn.clone(), request, shown };
+        let question = Question { org, step: "model.rewrite", turn: "rewrite".to_owned(), request, shown };
         let new = model::ask(&ctx, &self.world, &question).await?;
         let text = Text { text: new.text, model: new.model, rewrites: before.rewrites + 1 };
         let whole = |text: &str| body(inputs, before.short_url.as_deref(), &before.hashtags).compose(text).0;
-        let text = self.mend(&ctx, org, shown, position, inputs, text, &turn, &whole).await?;
+        let text = self.mend(&ctx, org, shown, position, inputs, text, "rewrite", &whole).await?;
 
         let content = whole(&text.text);
         let lints = inputs.lint(&content);

@@ -132,14 +132,15 @@ impl Enrichment {
         read: impl Fn(usize, String) -> Option<T> + Send,
     ) -> Result<Vec<Option<T>>, TerminalError> {
         let mut got: Vec<Option<T>> = questions.iter().map(|_| None).collect();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let missing: Vec<usize> = (0..questions.len()).filter(|at| got[*at].is_none()).collect();
             if missing.is_empty() {
                 break;
             }
+            let round = format!("{} {round}", ctx.invocation_id());
             let ask: Vec<Extra> = missing.iter().map(|at| questions[*at].clone()).collect();
             let answers: Result<Vec<Option<String>>, Failure> = step(ctx, &self.world, name, Retry::Attempts(3), move |w| async move {
-                Ok(enrichment::ask_all(&w.store, &w.models, org, &ask).await)
+                Ok(enrichment::ask_all(&w.store, &w.models, org, &round, &ask).await)
             })
             .await;
             match answers {

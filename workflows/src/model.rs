@@ -38,9 +38,10 @@ pub struct Question {
 }
 
 impl Question {
-    fn usage(&self) -> UsageId {
+    /// Its tokens are counted once for each invocation: a step that runs again is the same answer, a run that is restarted asks anew.
+    fn usage(&self, invocation: &str) -> UsageId {
         let variant: VariantId = self.shown.variant_id;
-        UsageId::derived(variant.uuid(), &self.turn)
+        UsageId::derived(variant.uuid(), &format!("{invocation} {}", self.turn))
     }
 }
 
@@ -54,7 +55,7 @@ pub async fn ask(ctx: &Context<'_>, world: &World, question: &Question) -> Resul
     let mut waits = 0;
     loop {
         let Question { org, step: name, request, shown, .. } = question.clone();
-        let usage = question.usage();
+        let usage = question.usage(ctx.invocation_id());
         let answer =
             step(
                 ctx,
