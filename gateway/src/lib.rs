@@ -4,8 +4,8 @@
 //! and no status of its own: what must survive the process lives in PostgreSQL (facts) or in the engine (execution). Handlers here do not talk
 //! to models or platforms, except through one function of `activities` where a person waits for the answer (the check of a new account).
 //!
-//! A request's way through: [`request`] gives it an id, a span and a last line of defence; [`guard`] finds out who asks, whether they may, and
-//! whether they ask too often; [`idempotency`] answers repeats; then a handler of `api/` runs.
+//! A request's way through: `request` gives it an id, a span and a last line of defence; `guard` finds out who asks, whether they may, and
+//! whether they ask too often; `idempotency` answers repeats; then a handler of `api/` runs.
 
 pub mod access;
 pub mod admin;

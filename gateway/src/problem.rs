@@ -131,7 +131,7 @@ pub struct ProblemDocument {
     errors: Vec<FieldError>,
 }
 
-/// A failed request. It becomes a document in [`finish`], which knows the request's id.
+/// A failed request. It becomes a document in `finish`, which knows the request's id.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Inner>);
 
