@@ -8,3 +8,4 @@ mod mastodon;
 mod media;
 mod model;
 mod model_faults;
+mod writing;
