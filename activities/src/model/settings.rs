@@ -205,7 +205,7 @@ mod tests {
     fn a_key_is_shown_as_set_and_nowhere_else() {
         let settings = read(settings()).unwrap();
         let printed = serde_json::to_string(&settings).unwrap();
-        assert!(printed.contains(r#""api_key":"set""#) && printed.contains(r#""api_key":"not set""#));
+        assert!(printed.contains(r#""api_key":"(set)""#) && printed.contains(r#""api_key":"(not set)""#));
         assert!(!printed.contains("planted") && !format!("{settings:?}").contains("planted"));
     }
 
