@@ -2,7 +2,7 @@
 //!
 //! The tests ask the catalogue for the tables, references and functions there are, so that whatever a later migration adds is tested as well.
 
-mod seed;
+pub(crate) mod seed;
 
 use migrations::APP_ROLE;
 use sandbox::servers::TestStack;

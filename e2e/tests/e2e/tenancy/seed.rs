@@ -4,24 +4,24 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use uuid::Uuid;
 
 /// The two tenants of these tests, by number.
-pub(super) const ORGS: [u8; 2] = [1, 2];
+pub(crate) const ORGS: [u8; 2] = [1, 2];
 
 /// The only table of the schema that is not the application's: sqlx's own record of the migrations.
-pub(super) const MIGRATIONS: &str = "_sqlx_migrations";
+pub(crate) const MIGRATIONS: &str = "_sqlx_migrations";
 
 /// The id of tenant `org`.
-pub(super) fn org_id(org: u8) -> Uuid {
+pub(crate) fn org_id(org: u8) -> Uuid {
     Uuid::from_u128(u128::from(org))
 }
 
 /// The id of a tenant's row in `table`.
-pub(super) fn id(org: u8, table: &str) -> Uuid {
+pub(crate) fn id(org: u8, table: &str) -> Uuid {
     let name = table.bytes().fold(0_u128, |hash, byte| hash.wrapping_mul(257).wrapping_add(u128::from(byte)));
     Uuid::from_u128((name << 8) | u128::from(org))
 }
 
 /// Every table of the schema but [`MIGRATIONS`].
-pub(super) async fn tables(connection: &mut PgConnection) -> Vec<String> {
+pub(crate) async fn tables(connection: &mut PgConnection) -> Vec<String> {
     sqlx::query_scalar("SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> $1 ORDER BY 1")
         .bind(MIGRATIONS)
         .fetch_all(connection)
@@ -30,18 +30,18 @@ pub(super) async fn tables(connection: &mut PgConnection) -> Vec<String> {
 }
 
 /// A reference from one table to another.
-pub(super) struct Reference {
+pub(crate) struct Reference {
     /// Where it is.
-    pub(super) table: String,
+    pub(crate) table: String,
     /// The table that it names a row of.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// The columns of both sides, in pairs.
-    pub(super) columns: Vec<(String, String)>,
+    pub(crate) columns: Vec<(String, String)>,
 }
 
 impl Reference {
     /// The column beside `org_id` that names the row; `None` if there is none, or several.
-    pub(super) fn column(&self) -> Option<&str> {
+    pub(crate) fn column(&self) -> Option<&str> {
         let mut others = self.columns.iter().filter(|(column, _)| column != "org_id");
         let first = others.next();
         first.filter(|_| others.next().is_none()).map(|(column, _)| column.as_str())
@@ -49,7 +49,7 @@ impl Reference {
 }
 
 /// Every foreign key of the schema.
-pub(super) async fn references(connection: &mut PgConnection) -> Vec<Reference> {
+pub(crate) async fn references(connection: &mut PgConnection) -> Vec<Reference> {
     let rows = sqlx::query(
         "SELECT t.relname::text, r.relname::text,
                 array(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(n, i) JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.n ORDER BY i),
@@ -70,7 +70,7 @@ pub(super) async fn references(connection: &mut PgConnection) -> Vec<Reference> 
 }
 
 /// `INSERT` of a tenant's row into `table` with every column that needs a value. `variation` makes rows differ in whatever must be unique.
-pub(super) async fn insert(connection: &mut PgConnection, table: &str, org: u8, variation: &str) -> String {
+pub(crate) async fn insert(connection: &mut PgConnection, table: &str, org: u8, variation: &str) -> String {
     let references = references(connection).await;
     let columns = sqlx::query(
         "SELECT a.attname::text, format_type(a.atttypid, NULL),
@@ -108,7 +108,7 @@ pub(super) async fn insert(connection: &mut PgConnection, table: &str, org: u8, 
 }
 
 /// Seeds every table with a row of every tenant, in whatever order the references allow.
-pub(super) async fn seed(owner: &mut PgConnection) {
+pub(crate) async fn seed(owner: &mut PgConnection) {
     let mut left: Vec<(u8, String)> = tables(owner).await.into_iter().flat_map(|table| ORGS.map(|org| (org, table.clone()))).collect();
     while !left.is_empty() {
         let (before, mut refused) = (left.len(), Vec::new());
