@@ -5,7 +5,8 @@ FROM rust:1.95-bookworm AS builder
 WORKDIR /build
 COPY . .
 # The committed cache stands for the database that the SQL was checked against.
-ENV SQLX_OFFLINE=true
+# The image is the toolchain: rust-toolchain.toml would fetch components that only development needs.
+ENV SQLX_OFFLINE=true RUSTUP_TOOLCHAIN=1.95.0
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked -p cli --bin pressroom \

@@ -4,6 +4,7 @@
 mod containers;
 mod documents;
 mod imports;
+mod lockfile;
 mod sources;
 
 use std::path::{Path, PathBuf};

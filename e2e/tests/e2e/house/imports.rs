@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{assert_none, root};
 
 /// Our crates, and what of ours each may depend on. `e2e`, which nothing depends on, may use all.
-const OURS: &[(&str, &[&str])] = &[
+pub(super) const OURS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("migrations", &[]),
     ("replay", &[]),
@@ -24,7 +24,8 @@ const TESTS_MAY_USE: &[(&str, &[&str])] =
     &[("activities", &["sandbox", "migrations"]), ("workflows", &["sandbox", "migrations"]), ("gateway", &["sandbox", "migrations"])];
 
 /// Crates that only some of ours may depend on, in whatever role.
-const ONLY_IN: &[(&str, &[&str])] = &[("restate-sdk", &["workflows", "gateway", "replay", "cli", "e2e"]), ("aws-sdk-s3", &["activities"])];
+pub(super) const ONLY_IN: &[(&str, &[&str])] =
+    &[("restate-sdk", &["workflows", "gateway", "replay", "cli", "e2e"]), ("aws-sdk-s3", &["activities"])];
 
 /// What would let the domain act: IO, engines, chance, threads of its own.
 const NOT_IN_DOMAIN: &[&str] = &[
