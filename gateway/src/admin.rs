@@ -3,6 +3,7 @@
 use activities::{
     ActivityResult,
     store::{Store, api_keys, orgs, users},
+    vault::Vault,
 };
 use domain::ids::{ApiKeyId, OrgId, UserId};
 use secrecy::SecretString;
@@ -47,4 +48,22 @@ pub async fn create_user(store: &Store, org: OrgId, email: &str, name: &str, rol
     users::insert(&mut tx, &user, &hash).await?;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Gives an org a new secret that signs its metrics webhooks, and returns it: whoever sends them needs it too.
+///
+/// # Errors
+/// When the database cannot answer, or the secret cannot be sealed.
+pub async fn new_webhook_secret(store: &Store, vault: &Vault, org: OrgId) -> ActivityResult<SecretString> {
+    let secret = data_encoding::BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>());
+    let sealed = vault.seal(&webhook_secret_row(org), secret.as_bytes())?;
+    let mut tx = store.in_org(org).await?;
+    orgs::set_webhook_secret(&mut tx, Some(sealed.as_bytes())).await?;
+    tx.commit().await?;
+    Ok(secret.into())
+}
+
+/// The row that the sealed secret is bound to.
+pub(crate) fn webhook_secret_row(org: OrgId) -> String {
+    format!("orgs/{org}/webhook_secret")
 }

@@ -2,14 +2,16 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use activities::store::Store;
+use activities::{http::Outgoing, store::Store, vault::Vault};
 use tokio::sync::watch;
 
 use crate::{
     access::AccessTable,
     auth::{ApiKeys, LoginThrottle, Tokens},
+    drafts::DraftStream,
     engine::Engine,
     limits::RequestLimits,
+    runs::Watchers,
     settings::GatewaySettings,
 };
 
@@ -24,15 +26,31 @@ pub struct Inner {
     pub settings: GatewaySettings,
     /// The facts.
     pub store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) outgoing: Outgoing,
     /// The durable engine.
     pub engine: Engine,
     pub(crate) api_keys: ApiKeys,
     pub(crate) tokens: Tokens,
     pub(crate) logins: LoginThrottle,
     pub(crate) limits: RequestLimits,
+    pub(crate) watchers: Watchers,
+    /// Text as models write it, for whoever watches a run.
+    pub drafts: DraftStream,
     pub(crate) access: AccessTable,
     pub(crate) openapi: String,
     stopping: watch::Sender<bool>,
+}
+
+/// What the gateway works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The facts.
+    pub store: Store,
+    /// Seals what must not lie about: credentials, webhook secrets.
+    pub vault: Vault,
+    /// Checked HTTP to servers that users name.
+    pub outgoing: Outgoing,
 }
 
 impl App {
@@ -40,7 +58,7 @@ impl App {
     ///
     /// # Errors
     /// Every setting that makes no sense.
-    pub fn new(settings: GatewaySettings, store: Store) -> Result<Self, Vec<String>> {
+    pub fn new(settings: GatewaySettings, parts: Parts) -> Result<Self, Vec<String>> {
         settings.validate()?;
         let document = crate::openapi::document();
         let access = AccessTable::from_document(&document).map_err(|route| vec![format!("{route}: states no roles")])?;
@@ -51,10 +69,14 @@ impl App {
             tokens: Tokens::new(settings.token_secret.as_ref(), settings.access_token_minutes),
             logins: LoginThrottle::default(),
             limits: RequestLimits::new(settings.requests_per_minute, settings.request_burst),
+            watchers: Watchers::default(),
+            drafts: DraftStream::default(),
             access,
             openapi,
             engine,
-            store,
+            store: parts.store,
+            vault: parts.vault,
+            outgoing: parts.outgoing,
             settings,
             stopping: watch::Sender::new(false),
         })))

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
-use crate::request::RequestContext;
+use crate::{
+    problem::{Code, Problem},
+    request::RequestContext,
+};
 
 /// Why the engine did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -22,23 +25,38 @@ pub enum EngineError {
     /// It knows no such invocation or service.
     #[error("the engine knows no such thing")]
     NotFound,
-    /// The state of the invocation does not allow it.
-    #[error("the engine refuses: {0}")]
-    Conflict(String),
+    /// It, or the handler that was called, refuses for good.
+    #[error("refused with {status}: {message}")]
+    Refused {
+        /// The status that it chose.
+        status: u16,
+        /// Its words; a handler's begin with a code ([`workflows::refuse`]).
+        message: String,
+    },
     /// It answered something that was not expected: a defect.
     #[error("the engine answered unexpectedly: {0}")]
     Unexpected(String),
 }
 
-impl From<EngineError> for crate::problem::Problem {
+impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Away(_) => Self::unavailable(error),
             EngineError::NotFound => Self::not_found(),
-            EngineError::Conflict(_) => Self::new(crate::problem::Code::Conflict),
+            EngineError::Refused { status, message } => refusal(status, &message),
             EngineError::Unexpected(_) => Self::internal(error),
         }
     }
+}
+
+/// A handler's refusal, as the client reads it. Only words that a handler wrote for people go out; anything else is logged.
+fn refusal(status: u16, message: &str) -> Problem {
+    let Some((code, sentence)) = workflows::refuse::parse(message) else {
+        tracing::warn!(status, message, "refused in words that are not for clients");
+        return Problem::new(if status == 409 { Code::Conflict } else { Code::ValidationFailed });
+    };
+    let known = Code::ALL.iter().copied().find(|c| c.as_str() == code);
+    Problem::new(known.unwrap_or(if status == 409 { Code::Conflict } else { Code::ValidationFailed })).detail(sentence)
 }
 
 /// A client of one engine.
@@ -101,7 +119,7 @@ impl Engine {
     /// Calls `service/key/handler` on the object `key` and waits for what it returns.
     ///
     /// # Errors
-    /// As [`Self::send`]; [`EngineError::Conflict`] with the handler's own words when it refused for good.
+    /// As [`Self::send`]; [`EngineError::Refused`] with the handler's own words when it refused for good.
     pub async fn call_object<T: DeserializeOwned>(
         &self,
         service: &str,
@@ -111,13 +129,16 @@ impl Engine {
         idempotency_key: &str,
     ) -> Result<T, EngineError> {
         let request = self.http.post(join(&self.ingress, &["restate", "call", service, key, handler])).json(input);
-        let response = answer(traced(request.header("idempotency-key", idempotency_key))).await?;
-        response.json().await.map_err(|e| EngineError::Unexpected(e.to_string()))
+        let response = answer(traced(request.header("idempotency-key", idempotency_key))).await.map_err(deployed)?;
+        let body = response.bytes().await.map_err(|e| EngineError::Away(e.without_url().to_string()))?;
+        // A handler without a result answers nothing at all, which is no JSON.
+        let json: &[u8] = if body.is_empty() { b"null" } else { &body };
+        serde_json::from_slice(json).map_err(|e| EngineError::Unexpected(e.to_string()))
     }
 
     async fn send_to(&self, path: &[&str], input: &impl Serialize, idempotency_key: &str) -> Result<String, EngineError> {
         let request = self.http.post(join(&self.ingress, path)).json(input).header("idempotency-key", idempotency_key);
-        let response = answer(traced(request)).await?;
+        let response = answer(traced(request)).await.map_err(deployed)?;
         let sent: Sent = response.json().await.map_err(|e| EngineError::Unexpected(e.to_string()))?;
         Ok(sent.invocation_id)
     }
@@ -156,7 +177,7 @@ impl Engine {
     /// Cancels, pauses or resumes an invocation: `verb` as in the admin API.
     ///
     /// # Errors
-    /// [`EngineError::NotFound`] when there is none (any more), [`EngineError::Conflict`] when its state does not allow it.
+    /// [`EngineError::NotFound`] when there is none (any more), [`EngineError::Refused`] when its state does not allow it.
     pub async fn change(&self, invocation_id: &str, verb: Verb) -> Result<(), EngineError> {
         let url = join(&self.admin, &["invocations", invocation_id, verb.as_str()]);
         answer(self.http.request(Method::PATCH, url)).await.map(drop)
@@ -216,6 +237,14 @@ fn traced(request: RequestBuilder) -> RequestBuilder {
     request.headers(headers)
 }
 
+/// A service that the engine does not know is one that is not deployed (yet), which passes.
+fn deployed(error: EngineError) -> EngineError {
+    match error {
+        EngineError::NotFound => EngineError::Away("the service is not deployed".to_owned()),
+        other => other,
+    }
+}
+
 async fn answer(request: RequestBuilder) -> Result<reqwest::Response, EngineError> {
     let response = request.send().await.map_err(|e| EngineError::Away(e.without_url().to_string()))?;
     let status = response.status();
@@ -233,7 +262,7 @@ fn refused(status: StatusCode, body: &str) -> EngineError {
         .unwrap_or_else(|| body.chars().take(300).collect());
     match status.as_u16() {
         404 | 410 => EngineError::NotFound,
-        409 => EngineError::Conflict(message),
+        409 | 422 => EngineError::Refused { status: status.as_u16(), message },
         429 | 500 | 502..=504 => EngineError::Away(format!("{status}: {message}")),
         _ => EngineError::Unexpected(format!("{status}: {message}")),
     }
@@ -250,9 +279,20 @@ mod tests {
     }
 
     #[test]
+    fn a_handlers_words_reach_the_client_and_the_engines_do_not() {
+        assert_eq!(refusal(409, "already-decided: the post is approved by Ada").code(), Code::AlreadyDecided);
+        assert_eq!(refusal(409, "some-later-code: words").code(), Code::Conflict);
+        let unknown = refusal(422, "Internal: stack");
+        assert_eq!(unknown.code(), Code::ValidationFailed);
+        assert!(!format!("{unknown:?}").contains("stack"));
+    }
+
+    #[test]
     fn answers_are_sorted_by_what_is_to_be_done() {
         assert!(matches!(refused(StatusCode::NOT_FOUND, ""), EngineError::NotFound));
-        assert!(matches!(refused(StatusCode::CONFLICT, r#"{"message":"m"}"#), EngineError::Conflict(m) if m == "m"));
+        assert!(
+            matches!(refused(StatusCode::CONFLICT, r#"{"message":"m"}"#), EngineError::Refused { status: 409, message } if message == "m")
+        );
         assert!(matches!(refused(StatusCode::SERVICE_UNAVAILABLE, ""), EngineError::Away(_)));
         assert!(matches!(refused(StatusCode::BAD_REQUEST, ""), EngineError::Unexpected(_)));
     }

@@ -28,7 +28,7 @@ pub(crate) struct PageParams {
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
-    /// The items, newest first.
+    /// The items.
     pub(crate) items: Vec<T>,
     /// Where the next page begins; null on the last.
     pub(crate) next_cursor: Option<String>,

@@ -69,6 +69,12 @@ codes! {
     Conflict = "conflict", CONFLICT, "The state it is in does not allow this";
     /// Somebody else decided first.
     AlreadyDecided = "already-decided", CONFLICT, "Somebody else decided first";
+    /// Only an approved post can be scheduled.
+    PostNotSchedulable = "post-not-schedulable", CONFLICT, "The post cannot be scheduled now";
+    /// The post was sent or has ended.
+    PostNotCancellable = "post-not-cancellable", CONFLICT, "The post cannot be stopped any more";
+    /// The post asks nothing.
+    PostNotResolvable = "post-not-resolvable", CONFLICT, "The post asks nothing";
     /// A signed delivery was taken in before.
     DeliveryReplayed = "delivery-replayed", CONFLICT, "This delivery was taken in before";
     /// The first request with this key is still being worked on.
@@ -81,6 +87,8 @@ codes! {
     ValidationFailed = "validation-failed", UNPROCESSABLE_ENTITY, "Fields are missing, unknown or wrong";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "This key was used for another request";
+    /// The time cannot be scheduled.
+    ScheduleRefused = "schedule-refused", UNPROCESSABLE_ENTITY, "The time cannot be scheduled";
     /// The platform refused the account.
     PlatformRefused = "platform-refused", UNPROCESSABLE_ENTITY, "The platform refused";
     /// Too many requests.

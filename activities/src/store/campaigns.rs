@@ -187,3 +187,24 @@ pub async fn finish_if_done(tx: &mut OrgTx, id: CampaignId) -> ActivityResult<bo
     .map_err(classify)?;
     Ok(row.is_some())
 }
+
+/// A page of campaigns, newest first, that come after `after`.
+///
+/// # Errors
+/// When the database cannot answer, or what it holds cannot be read.
+pub async fn list(tx: &mut OrgTx, brand: Option<BrandId>, after: Option<CampaignId>, limit: i64) -> ActivityResult<Vec<Campaign>> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM campaigns WHERE ($1::uuid IS NULL OR brand_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        brand.map(BrandId::uuid),
+        after.map(CampaignId::uuid),
+        limit
+    )
+    .fetch_all(tx.conn())
+    .await
+    .map_err(classify)?;
+    let mut page = Vec::with_capacity(ids.len());
+    for id in ids {
+        page.extend(get(tx, CampaignId::from_uuid(id)).await?);
+    }
+    Ok(page)
+}

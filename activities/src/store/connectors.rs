@@ -181,6 +181,23 @@ pub async fn set_budget(tx: &mut OrgTx, id: ConnectorId, budget: &Value) -> Acti
     Ok(())
 }
 
+/// The account that is this one on its platform, if it was connected before.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn same_account(tx: &mut OrgTx, platform: Platform, base_url: &str, remote_id: &str) -> ActivityResult<Option<ConnectorId>> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM connectors WHERE platform = $1 AND base_url = $2 AND remote_id = $3 ORDER BY id LIMIT 1",
+        platform.as_str(),
+        base_url,
+        remote_id
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(id.map(ConnectorId::from_uuid))
+}
+
 struct Row {
     id: sqlx::types::Uuid,
     platform: String,

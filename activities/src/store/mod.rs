@@ -25,6 +25,10 @@ pub mod usage;
 pub mod users;
 pub mod variants;
 pub mod voices;
+pub mod usage;
+pub mod users;
+pub mod variants;
+pub mod webhooks;
 
 use std::time::Duration;
 

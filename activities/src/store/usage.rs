@@ -1,5 +1,6 @@
 //! Tokens that an org spent on language models, and what it may spend.
 
+use chrono::{DateTime, Utc};
 use domain::ids::UsageId;
 
 use super::{OrgTx, classify};
@@ -71,4 +72,60 @@ pub async fn check_budget(tx: &mut OrgTx) -> ActivityResult<()> {
     Err(ActivityError::rejected(format_args!(
         "the organisation has spent its {budget} tokens of this month ({spent} used): raise its token budget, or wait for the next month"
     )))
+}
+
+/// Tokens of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelTokens {
+    /// The model, as its provider calls it.
+    pub model: String,
+    /// Tokens read.
+    pub input: i64,
+    /// Tokens written.
+    pub output: i64,
+}
+
+/// What was used since the month began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Month {
+    /// When the month began.
+    pub since: DateTime<Utc>,
+    /// Tokens by model.
+    pub tokens: Vec<ModelTokens>,
+    /// Posts that were made.
+    pub posts_created: i64,
+    /// Posts that went out.
+    pub posts_published: i64,
+}
+
+/// What the org used in this month.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn this_month(tx: &mut OrgTx) -> ActivityResult<Month> {
+    let since = sqlx::query_scalar!(r#"SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS "since!""#)
+        .fetch_one(tx.conn())
+        .await
+        .map_err(classify)?;
+    let tokens = sqlx::query!(
+        r#"SELECT model, sum(input_tokens)::bigint AS "input!", sum(output_tokens)::bigint AS "output!"
+           FROM token_usage WHERE at >= $1 GROUP BY model ORDER BY model"#,
+        since
+    )
+    .fetch_all(tx.conn())
+    .await
+    .map_err(classify)?;
+    let posts = sqlx::query!(
+        r#"SELECT count(*) FILTER (WHERE created_at >= $1) AS "created!", count(*) FILTER (WHERE published_at >= $1) AS "published!" FROM posts"#,
+        since
+    )
+    .fetch_one(tx.conn())
+    .await
+    .map_err(classify)?;
+    Ok(Month {
+        since,
+        tokens: tokens.into_iter().map(|r| ModelTokens { model: r.model, input: r.input, output: r.output }).collect(),
+        posts_created: posts.created,
+        posts_published: posts.published,
+    })
 }

@@ -4,3 +4,8 @@
 mod digests;
 mod house;
 mod tenancy;
+//! Tests across the whole, against real servers.
+
+mod api_contract;
+mod api_harness;
+mod api_runs;

@@ -4,8 +4,16 @@ mod account;
 mod auth;
 mod brands;
 mod briefs;
+mod campaigns;
+mod connectors;
+mod decisions;
 mod docs;
 mod health;
+mod ingest;
+mod links;
+mod metrics;
+mod posts;
+mod runs;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -20,4 +28,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(account::routes())
         .merge(brands::routes())
         .merge(briefs::routes())
+        .merge(campaigns::routes())
+        .merge(posts::routes())
+        .merge(decisions::routes())
+        .merge(connectors::routes())
+        .merge(metrics::routes())
+        .merge(ingest::routes())
+        .merge(runs::routes())
+        .merge(links::routes())
 }
