@@ -20,7 +20,7 @@ pub mod recurrence;
 pub mod wall_time;
 
 pub use lateness::{Lateness, LatenessRule};
-pub use recurrence::{Cadence, Recurrence, Rhythm};
+pub use recurrence::{Cadence, Recurrence, Rhythm, Weekday};
 pub use wall_time::{TimeOfDay, WallTime};
 
 /// What to do with a wall time that the zone skips.

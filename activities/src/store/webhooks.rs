@@ -10,7 +10,10 @@ use crate::ActivityResult;
 pub async fn take_in(tx: &mut OrgTx, delivery: &[u8]) -> ActivityResult<bool> {
     let org = tx.org().uuid();
     // Deliveries older than any tolerance are refused by their time alone and need not be remembered.
-    sqlx::query!("DELETE FROM webhook_deliveries WHERE received_at < now() - interval '3 days'").execute(tx.conn()).await.map_err(classify)?;
+    sqlx::query!("DELETE FROM webhook_deliveries WHERE received_at < now() - interval '3 days'")
+        .execute(tx.conn())
+        .await
+        .map_err(classify)?;
     let done = sqlx::query!("INSERT INTO webhook_deliveries (org_id, delivery) VALUES ($1, $2) ON CONFLICT DO NOTHING", org, delivery)
         .execute(tx.conn())
         .await

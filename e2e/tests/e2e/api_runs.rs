@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use activities::{
     http::{Outgoing, OutgoingSettings},
+    mail::{Mailer, Security, SmtpSettings},
     model::Models,
     vault::{KeyRing, Vault},
 };
 use domain::ids::ConnectorId;
+use gateway::access::Role;
 use reqwest::Method;
 use restate_sdk::prelude::HttpServer;
 use secrecy::ExposeSecret;
@@ -20,11 +22,25 @@ use workflows::{
 
 use crate::api_harness::{Answer, Api};
 
+/// A mail server that does not exist: these tests send none.
+fn nobody() -> SmtpSettings {
+    SmtpSettings {
+        host: "127.0.0.1".to_owned(),
+        port: 1,
+        security: Security::Plain,
+        username: None,
+        password: None,
+        from: "pressroom@localhost.localdomain".to_owned(),
+        timeout_seconds: 1,
+    }
+}
+
 /// Serves the workflows of this tree and registers them.
 pub(crate) async fn worker(api: &Api) {
     let world = World::new(Outside {
         store: api.store.clone(),
         models: Models::new(Vec::new(), Duration::from_secs(1)),
+        mailer: Mailer::new(&nobody()).unwrap(),
         outgoing: Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap(),
         vault: Vault::from_keys(KeyRing::fresh("test").unwrap().expose_secret()).unwrap(),
         settings: WorkflowSettings::default(),
@@ -130,4 +146,63 @@ async fn a_campaign_names_every_bad_field() {
     let stranger = api.stranger().await;
     let theirs = api.anonymous(Method::POST, "/v1/campaigns").bearer_auth(stranger.expose_secret()).json(&good).send().await.unwrap();
     assert_eq!(Answer::of(theirs).await.expect_problem(422, "validation-failed").pointers(), ["/brand_id", "/connectors/0"]);
+}
+
+/// The text of a stream of events, until it ends.
+async fn stream(api: &Api, path: &str) -> String {
+    let response = api.request(Role::Viewer, Method::GET, path).header("accept", "text/event-stream").send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    response.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_run_shows_its_steps_and_streams_them() {
+    let api = Api::start().await;
+    worker(&api).await;
+    let brand = api.post("/v1/brands", &json!({"name": "b"})).await.expect(201);
+    let started = api.post("/v1/campaigns", &campaign(&brand, account(&api).await)).await.expect(202);
+    let path = format!("/v1/runs/{}", started["run_id"].as_str().unwrap());
+
+    // A subscription to digests waits for its time for ever: a run that does not end by itself.
+    let subscription =
+        json!({"brand_id": brand["id"], "cadence": "daily", "at": "09:00", "timezone": "Europe/Berlin", "email": ["a@b.example"]});
+    let subscribed = api.post("/v1/digests/subscriptions", &subscription).await.expect(202);
+    let waiting = format!("/v1/runs/{}", subscribed["run_id"].as_str().unwrap());
+    let mut run = api.get(&waiting).await.expect(200);
+    while run["status"] != "waiting" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        run = api.get(&waiting).await.expect(200);
+    }
+    let steps = run["steps"].as_array().unwrap();
+    let fire = steps.iter().find(|s| s["kind"] == "send" && s["name"] == "Digest/fire").unwrap_or_else(|| panic!("{run:#}"));
+    assert_eq!(fire["status"], "waiting");
+    assert!(fire["next_at"].is_string(), "it says when: {fire:#}");
+    assert!(steps.iter().any(|s| s["kind"] == "run" && s["status"] == "completed" && s["took_ms"].is_i64()), "{run:#}");
+    let listed = api.get("/v1/runs?workflow=Digest&status=waiting").await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed:#}");
+    assert_eq!(api.get("/v1/runs?workflow=Digest&status=failed").await.expect(200)["items"], json!([]));
+
+    // Its stream goes on; when it is cancelled, watchers are told and the stream ends.
+    let (events, cancel, nothing) = (format!("{waiting}/events"), format!("{waiting}/cancel"), json!({}));
+    let (text, cancelled) = tokio::join!(stream(&api, &events), api.post(&cancel, &nothing));
+    assert_eq!(cancelled.status, 202, "{cancelled:#?}");
+    assert!(
+        text.contains("event: step") && text.contains("event: status") && text.trim_end().lines().any(|l| l == "event: done"),
+        "{text}"
+    );
+    let ids: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("id: ")).collect();
+    assert!(ids.len() >= 3 && ids.iter().all(|id| id.contains('.')), "{text}");
+    api.post(&format!("{waiting}/cancel"), &json!({})).await.expect_problem(409, "conflict");
+
+    // No input, output or other payload of a step is shown.
+    let shown = api.get(&path).await.expect(200).to_string();
+    assert!(!shown.contains("audience") && !shown.contains("payload"), "{shown}");
+
+    let stranger = api.stranger().await;
+    for path in [path.clone(), format!("{path}/events"), format!("/v1/campaigns/{}", started["id"].as_str().unwrap())] {
+        let theirs = api.anonymous(Method::GET, &path).bearer_auth(stranger.expose_secret()).send().await.unwrap();
+        Answer::of(theirs).await.expect_problem(404, "not-found");
+    }
+    let theirs = api.anonymous(Method::POST, &format!("{path}/cancel")).bearer_auth(stranger.expose_secret()).send().await.unwrap();
+    Answer::of(theirs).await.expect_problem(404, "not-found");
 }

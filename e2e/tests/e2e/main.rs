@@ -9,3 +9,4 @@ mod tenancy;
 mod api_contract;
 mod api_harness;
 mod api_runs;
+mod house;

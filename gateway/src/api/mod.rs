@@ -7,6 +7,7 @@ mod briefs;
 mod campaigns;
 mod connectors;
 mod decisions;
+mod digests;
 mod docs;
 mod health;
 mod ingest;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(connectors::routes())
         .merge(metrics::routes())
         .merge(ingest::routes())
+        .merge(digests::routes())
         .merge(runs::routes())
         .merge(links::routes())
 }

@@ -218,7 +218,9 @@ fn with_drafts(
     drafts: impl Stream<Item = Sent> + Send,
 ) -> impl Stream<Item = Result<Sent, Infallible>> + Send {
     let progress = progress.map(Some).chain(stream::once(future::ready(None)));
-    stream::select(progress, drafts.map(Some)).take_while(|sent| future::ready(sent.is_some())).filter_map(|sent| future::ready(sent.map(Ok)))
+    stream::select(progress, drafts.map(Some))
+        .take_while(|sent| future::ready(sent.is_some()))
+        .filter_map(|sent| future::ready(sent.map(Ok)))
 }
 
 /// Does `verb` to every invocation of the run that has not ended, the first one first.

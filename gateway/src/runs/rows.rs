@@ -123,8 +123,9 @@ async fn read_level(engine: &Engine, ids: &[String]) -> Result<(Vec<Invocation>,
         return Ok(Default::default());
     }
     let invocations = format!("SELECT * FROM sys_invocation WHERE id IN ({list})");
-    let entries =
-        format!("SELECT id, \"index\", entry_type, name, appended_at, entry_lite_json FROM sys_journal WHERE id IN ({list}) ORDER BY id, \"index\"");
+    let entries = format!(
+        "SELECT id, \"index\", entry_type, name, appended_at, entry_lite_json FROM sys_journal WHERE id IN ({list}) ORDER BY id, \"index\""
+    );
     let events = format!("SELECT id, event_json FROM sys_journal_events WHERE id IN ({list}) ORDER BY id, appended_at");
     tokio::try_join!(engine.query(&invocations), engine.query(&entries), engine.query(&events))
 }

@@ -303,7 +303,9 @@ fn status(invocation: &Invocation) -> RunStatus {
         "backing-off" => RunStatus::BackingOff,
         "paused" => RunStatus::Paused,
         "completed" if invocation.completion_result.as_deref() == Some("success") => RunStatus::Completed,
-        "completed" if invocation.completion_failure.as_deref().is_some_and(|f| f.to_lowercase().contains("cancelled")) => RunStatus::Cancelled,
+        "completed" if invocation.completion_failure.as_deref().is_some_and(|f| f.to_lowercase().contains("cancelled")) => {
+            RunStatus::Cancelled
+        }
         "completed" => RunStatus::Failed,
         _ => RunStatus::Queued,
     }
@@ -321,7 +323,7 @@ fn next_at(invocation: &Invocation) -> Option<DateTime<Utc>> {
     }
 }
 
-/// A run is what its most urgent part is; done when all that it started is done, and failed if something that it sent off has failed.
+/// A run is what its most urgent part is; done when all that it started is done, and failed or cancelled if something that it sent off is.
 fn overall(own: RunStatus, steps: &[StepView]) -> RunStatus {
     let mut most = own;
     visit(steps, &mut |step| {
@@ -329,7 +331,22 @@ fn overall(own: RunStatus, steps: &[StepView]) -> RunStatus {
             most = step.status;
         }
     });
-    if most.is_final() && sent_failure(steps).is_some() { RunStatus::Failed } else { most }
+    if !most.is_final() {
+        most
+    } else if sent_failure(steps).is_some() {
+        RunStatus::Failed
+    } else if was_cancelled(steps) {
+        RunStatus::Cancelled
+    } else {
+        most
+    }
+}
+
+/// Whether something that was sent off was stopped.
+fn was_cancelled(steps: &[StepView]) -> bool {
+    let mut found = false;
+    visit(steps, &mut |step| found |= step.kind == "send" && step.status == RunStatus::Cancelled);
+    found
 }
 
 /// What a step that was sent off failed with: nobody waits for it, so nobody else tells.

@@ -28,13 +28,39 @@ fn create() -> Value {
 fn journal() -> Value {
     json!([
         entry("inv_a", 0, "Command: Input", "", 648, json!({"Command": {"Input": {}}})),
-        entry("inv_a", 1, "Command: Run", "store.create_campaign", 692, json!({"Command": {"Run": {"completion_id": 1, "name": "store.create_campaign"}}})),
-        entry("inv_a", 2, "Notification: Run", "", 692,
-            json!({"Notification": {"ty": {"Completion": "Run"}, "id": {"CompletionId": 1}, "result": "Success"}})),
-        entry("inv_a", 3, "Command: OneWayCall", "", 695, json!({"Command": {"OneWayCall": {"invocation_id": "inv_b",
-            "invocation_target": {"Service": {"name": "Generation", "handler": "run", "scope": null}}, "invoke_time": 0, "invocation_id_completion_id": 2}}})),
-        entry("inv_a", 4, "Notification: CallInvocationId", "", 695,
-            json!({"Notification": {"ty": {"Completion": "CallInvocationId"}, "id": {"CompletionId": 2}, "result": "InvocationId"}})),
+        entry(
+            "inv_a",
+            1,
+            "Command: Run",
+            "store.create_campaign",
+            692,
+            json!({"Command": {"Run": {"completion_id": 1, "name": "store.create_campaign"}}})
+        ),
+        entry(
+            "inv_a",
+            2,
+            "Notification: Run",
+            "",
+            692,
+            json!({"Notification": {"ty": {"Completion": "Run"}, "id": {"CompletionId": 1}, "result": "Success"}})
+        ),
+        entry(
+            "inv_a",
+            3,
+            "Command: OneWayCall",
+            "",
+            695,
+            json!({"Command": {"OneWayCall": {"invocation_id": "inv_b",
+            "invocation_target": {"Service": {"name": "Generation", "handler": "run", "scope": null}}, "invoke_time": 0, "invocation_id_completion_id": 2}}})
+        ),
+        entry(
+            "inv_a",
+            4,
+            "Notification: CallInvocationId",
+            "",
+            695,
+            json!({"Notification": {"ty": {"Completion": "CallInvocationId"}, "id": {"CompletionId": 2}, "result": "InvocationId"}})
+        ),
         entry("inv_a", 5, "Command: Output", "", 695, json!({"Command": {"Output": {"result": "Success"}}})),
     ])
 }
@@ -74,7 +100,8 @@ fn a_failing_step_shows_its_attempts_its_words_and_its_next_retry() {
 #[test]
 fn attempts_that_failed_before_are_counted_from_the_events() {
     let done = generation(json!({"status": "completed", "completion_result": "success", "completed_at": "2026-11-21T01:30:14.741Z"}));
-    let failed = json!({"id": "inv_a", "event_json": json!({"error_message": "away", "related_command_name": "store.create_campaign"}).to_string()});
+    let failed =
+        json!({"id": "inv_a", "event_json": json!({"error_message": "away", "related_command_name": "store.create_campaign"}).to_string()});
     let tree = build("inv_a", &rows(json!([create(), done]), journal(), json!([failed, failed])));
     assert_eq!((tree.steps[0].attempts, tree.steps[0].failure.as_deref()), (3, None), "what is over needs no failure shown");
 }

@@ -173,7 +173,8 @@ impl Known {
     fn changes(&mut self, tree: &RunTree) -> Vec<Event> {
         let mut events = Vec::new();
         self.steps(&tree.steps, "", &mut events);
-        let status = json!({"status": tree.status, "started_at": tree.started_at, "finished_at": tree.finished_at, "failure": tree.failure});
+        let status =
+            json!({"status": tree.status, "started_at": tree.started_at, "finished_at": tree.finished_at, "failure": tree.failure});
         if self.status.as_ref() != Some(&status) {
             events.push(Event { kind: "status", data: status.clone() });
             if tree.status.is_final() {
