@@ -25,9 +25,6 @@ pub mod usage;
 pub mod users;
 pub mod variants;
 pub mod voices;
-pub mod usage;
-pub mod users;
-pub mod variants;
 pub mod webhooks;
 
 use std::time::Duration;
