@@ -1,11 +1,11 @@
 //! Campaigns through the API, and how their runs show.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use activities::{
     http::{Outgoing, OutgoingSettings},
     mail::{Mailer, Security, SmtpSettings},
-    model::Models,
+    model::{ModelSettings, Models, http_client},
     vault::{KeyRing, Vault},
 };
 use domain::ids::ConnectorId;
@@ -37,9 +37,16 @@ fn nobody() -> SmtpSettings {
 
 /// Serves the workflows of this tree and registers them.
 pub(crate) async fn worker(api: &Api) {
+    // A model that does not exist: what these tests look at does not depend on what is written.
+    let nowhere = json!({"base_url": "http://127.0.0.1:1/v1", "model": "none", "dimensions": 8});
+    let settings: ModelSettings = serde_json::from_value(json!({"providers": [{"name": "none", "kind": "openai",
+        "base_url": "http://127.0.0.1:1/v1", "model": "none"}], "embedder": nowhere}))
+    .unwrap();
+    let (models, embedder) = Models::from_settings(&settings, &http_client(Duration::from_secs(1)).unwrap()).unwrap();
     let world = World::new(Outside {
         store: api.store.clone(),
-        models: Models::new(Vec::new(), Duration::from_secs(1)),
+        models,
+        embedder: Arc::new(embedder),
         mailer: Mailer::new(&nobody()).unwrap(),
         outgoing: Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap(),
         vault: Vault::from_keys(KeyRing::fresh("test").unwrap().expose_secret()).unwrap(),
