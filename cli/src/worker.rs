@@ -19,6 +19,7 @@ use workflows::{
 };
 
 use crate::settings::{Settings, SettingsError};
+use gateway::app::Parts;
 
 /// Builds the outside world that the settings describe.
 ///
@@ -47,6 +48,19 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
         settings: settings.workflows.clone(),
         crash_plan,
     }))
+}
+
+/// What the gateway needs of it.
+///
+/// # Errors
+/// What is missing or wrong, by the key of the setting.
+pub(crate) fn gateway_parts(settings: &Settings) -> anyhow::Result<Parts> {
+    let keys = settings.vault.keys.as_ref().ok_or(SettingsError::Missing { key: "vault.keys", variable: "PRESSROOM__VAULT__KEYS" })?;
+    Ok(Parts {
+        store: store(settings)?,
+        vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,
+        outgoing: Outgoing::new(&settings.outgoing.settings()).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
+    })
 }
 
 /// The database as the application sees it.
