@@ -200,7 +200,13 @@ impl Settings {
             let (key, value) = assignment.split_once('=').ok_or_else(|| SettingsError::Assignment(assignment.clone()))?;
             builder = builder.set_override(key, typed(value))?;
         }
-        let settings: Self = builder.build()?.try_deserialize()?;
+        let sources = builder.build()?;
+        let links_are_named = sources.get_string("workflows.short_link_base").is_ok();
+        let mut settings: Self = sources.try_deserialize()?;
+        if !links_are_named && let Ok(links) = settings.gateway.public_url.join("l/") {
+            // The gateway serves them, so a worker on its own has to write them with the gateway's address.
+            settings.workflows.short_link_base = links.into();
+        }
         settings
             .gateway
             .validate()
@@ -239,6 +245,15 @@ mod tests {
         assert_eq!(settings.workflows.rest_ms, 5);
         let error = Settings::load(None, &["gateway.drain_seconds=99999".to_owned()]).unwrap_err();
         assert!(error.to_string().contains("gateway.drain_seconds"), "{error}");
+    }
+
+    #[test]
+    fn short_links_begin_with_the_address_of_the_gateway_unless_told_otherwise() {
+        let public = "gateway.public_url=https://press.example.org".to_owned();
+        let settings = Settings::load(None, std::slice::from_ref(&public)).unwrap();
+        assert_eq!(settings.workflows.short_link_base, "https://press.example.org/l/");
+        let settings = Settings::load(None, &[public, "workflows.short_link_base=https://s.example.org/".to_owned()]).unwrap();
+        assert_eq!(settings.workflows.short_link_base, "https://s.example.org/");
     }
 
     #[test]
