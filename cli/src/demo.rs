@@ -80,7 +80,7 @@ impl Teller {
         let second = self
             .post(
                 "v1/campaigns",
-                &json!({ "brand_id": brand, "brief": story["second"], "connectors": connectors, "variants_per_post": 2, "approval": "required",
+                &json!({ "brand_id": brand, "brief": story["second"], "connectors": connectors[..1], "variants_per_post": 2, "approval": "required",
                          "schedule": { "mode": "now" } }),
                 "second",
             )
@@ -223,19 +223,19 @@ impl Teller {
         for (n, post) in posts.iter().enumerate() {
             let id = text(post, "id")?;
             loop {
-                let readings = self.api.get(&format!("v1/metrics?post_id={id}")).await?;
-                let latest = items(&readings).iter().rev().find(|r| r["clicks"].as_u64().is_some_and(|c| c > n as u64));
-                if let Some(latest) = latest {
+                let told = self.api.get(&format!("v1/metrics?post_id={id}")).await?;
+                let totals = items(&told).first().map(|m| m["totals"].clone()).unwrap_or_default();
+                if totals["clicks"].as_u64().is_some_and(|clicks| clicks > n as u64) {
                     self.screen.say(&format!(
                         "   {} {}: {} likes, {} comments, {} shares, {} clicks",
-                        post["platform"].as_str().unwrap_or_default(),
-                        post["language"].as_str().unwrap_or_default(),
-                        latest["likes"],
-                        latest["comments"],
-                        latest["shares"],
-                        latest["clicks"]
+                        text(post, "platform")?,
+                        text(post, "language")?,
+                        totals["likes"],
+                        totals["comments"],
+                        totals["shares"],
+                        totals["clicks"]
                     ));
-                    measured.insert(id.to_owned(), latest.clone());
+                    measured.insert(id.to_owned(), totals);
                     break;
                 }
                 pause(deadline, "the metrics").await?;

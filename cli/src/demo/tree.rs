@@ -32,7 +32,7 @@ impl Tree {
             self.drawn_lines = text.lines().count();
             self.screen.write(&out);
         } else {
-            self.tell(title, "", run);
+            self.tell(title, "", steps(run));
         }
     }
 
@@ -41,39 +41,32 @@ impl Tree {
         self.drawn_lines = 0;
     }
 
-    fn tell(&mut self, title: &str, path: &str, run: &Value) {
-        for step in steps(run) {
-            let name = label(step);
+    fn tell(&mut self, title: &str, path: &str, steps: &[Value]) {
+        for step in steps {
             let here = format!("{path}/{}", step.get("index").and_then(Value::as_u64).unwrap_or_default());
-            let state = status(step);
+            let (state, nested) = (status(step), children(step));
             let known = self.told.get(&format!("{title}{here}"));
-            if matches!(state, "completed" | "failed" | "backing_off") && known.is_none_or(|k| k != state) {
-                self.screen.say(&format!("  {} {title}: {name}{}{}", mark(state), took(step), failure(step)));
+            if nested.is_empty() && matches!(state, "completed" | "failed" | "backing_off") && known.is_none_or(|k| k != state) {
+                self.screen.say(&format!("  {} {title}: {}{}{}", mark(state), label(step), took(step), failure(step)));
                 self.told.insert(format!("{title}{here}"), state.to_owned());
             }
-            for child in children(step) {
-                self.tell(&format!("{title} > {}", workflow(child)), &here, child);
-            }
+            self.tell(&format!("{title} > {}", label(step)), &here, nested);
         }
     }
 }
 
-/// The tree as text, children indented under their steps.
+/// The tree as text, what a step called indented under it.
 fn draw(title: &str, run: &Value) -> String {
     let mut out = format!("{} {title}{}\n", mark(status(run)), took(run));
-    branch(&mut out, run, 1);
+    branch(&mut out, steps(run), 1);
     out
 }
 
-fn branch(out: &mut String, run: &Value, depth: usize) {
-    for step in steps(run) {
-        let nested: Vec<&Value> = children(step).collect();
-        let name = if nested.is_empty() { label(step) } else { nested.iter().map(|c| workflow(c)).collect::<Vec<_>>().join(", ") };
+fn branch(out: &mut String, steps: &[Value], depth: usize) {
+    for step in steps {
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{:indent$}{} {name}{}{}", "", mark(status(step)), took(step), failure(step), indent = depth * 2);
-        for child in nested {
-            branch(out, child, depth + 1);
-        }
+        let _ = writeln!(out, "{:indent$}{} {}{}{}", "", mark(status(step)), label(step), took(step), failure(step), indent = depth * 2);
+        branch(out, children(step), depth + 1);
     }
 }
 
@@ -81,8 +74,8 @@ fn steps(run: &Value) -> &[Value] {
     run.get("steps").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn children(step: &Value) -> impl Iterator<Item = &Value> {
-    step.get("children").and_then(Value::as_array).into_iter().flatten()
+fn children(step: &Value) -> &[Value] {
+    step.get("children").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn status(node: &Value) -> &str {
@@ -96,10 +89,6 @@ fn label(step: &Value) -> String {
         .or_else(|| step.get("kind").and_then(Value::as_str))
         .unwrap_or("step")
         .to_owned()
-}
-
-fn workflow(run: &Value) -> String {
-    run.get("workflow").and_then(Value::as_str).unwrap_or("run").to_owned()
 }
 
 fn mark(status: &str) -> &'static str {
@@ -136,16 +125,14 @@ mod tests {
     #[test]
     fn children_stand_under_the_step_that_called_them() {
         let run = json!({ "status": "running", "steps": [
-            { "index": 1, "name": "store.plan_posts", "kind": "step", "status": "completed", "took_ms": 3 },
-            { "index": 2, "name": "", "kind": "call", "status": "running", "children": [
-                { "workflow": "Drafting", "status": "running", "steps": [
-                    { "index": 1, "name": "model.complete", "kind": "step", "status": "backing_off", "attempts": 2, "failure": "the model is busy" }
-                ] }
+            { "index": 1, "name": "store.plan_posts", "kind": "run", "status": "completed", "took_ms": 3 },
+            { "index": 2, "name": "Drafting/write", "kind": "call", "status": "running", "children": [
+                { "index": 1, "name": "model.complete", "kind": "run", "status": "backing_off", "attempts": 2, "failure": "the model is busy" }
             ] }
         ] });
         assert_eq!(
             draw("Campaign", &run),
-            "▸ Campaign\n  ✓ store.plan_posts  3 ms\n  ▸ Drafting\n    ↻ model.complete  (2 attempts)  the model is busy\n"
+            "▸ Campaign\n  ✓ store.plan_posts  3 ms\n  ▸ Drafting/write\n    ↻ model.complete  (2 attempts)  the model is busy\n"
         );
     }
 }
