@@ -35,8 +35,7 @@ pub struct Inner {
     pub(crate) logins: LoginThrottle,
     pub(crate) limits: RequestLimits,
     pub(crate) watchers: Watchers,
-    /// Text as models write it, for whoever watches a run.
-    pub drafts: DraftStream,
+    pub(crate) drafts: DraftStream,
     pub(crate) access: AccessTable,
     pub(crate) openapi: String,
     stopping: watch::Sender<bool>,

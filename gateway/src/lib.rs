@@ -12,7 +12,7 @@ pub mod admin;
 mod api;
 pub mod app;
 pub mod auth;
-pub mod drafts;
+mod drafts;
 pub mod engine;
 mod extract;
 mod fields;

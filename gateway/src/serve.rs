@@ -33,6 +33,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             app.stop();
         }
     };
+    let relay = tokio::spawn(app.drafts.clone().relay(app.store.clone()));
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(signal);
     let deadline = async move {
@@ -40,11 +41,13 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
         let _ = stopping.wait_for(|stop| *stop).await;
         tokio::time::sleep(drain).await;
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         served = serving.into_future() => served,
         () = deadline => {
             tracing::warn!(?drain, "requests were still under way when the time to finish them was over");
             Ok(())
         }
-    }
+    };
+    relay.abort();
+    outcome
 }

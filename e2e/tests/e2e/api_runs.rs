@@ -213,3 +213,43 @@ async fn a_run_shows_its_steps_and_streams_them() {
     let theirs = api.anonymous(Method::POST, &format!("{path}/cancel")).bearer_auth(stranger.expose_secret()).send().await.unwrap();
     Answer::of(theirs).await.expect_problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn a_voice_is_trained_and_its_bad_examples_are_named() {
+    let api = Api::start().await;
+    worker(&api).await;
+    let brand = api.post("/v1/brands", &json!({"name": "b"})).await.expect(201);
+    let voice = format!("/v1/brands/{}/voice", brand["id"].as_str().unwrap());
+    api.get(&voice).await.expect_problem(404, "not-found");
+    let train = format!("{voice}/train");
+    let few = api.post(&train, &json!({"examples": [{"text": "One."}]})).await;
+    assert_eq!(few.expect_problem(422, "validation-failed").pointers(), ["/examples"]);
+    let bad =
+        json!({"examples": [{"text": "One."}, {"text": " "}, {"text": "one."}, {"text": "Two.", "url": "ftp://x"}, {"text": "Three."}]});
+    let bad = api.post(&train, &bad).await;
+    assert_eq!(bad.expect_problem(422, "validation-failed").pointers(), ["/examples/3/url", "/examples/1/text", "/examples/2/text"]);
+    let unknown = api.post(&train, &json!({"examples": [{"text": "One.", "txt": 1}]})).await;
+    assert_eq!(unknown.expect_problem(422, "validation-failed").pointers(), ["/examples/0/txt"]);
+
+    let good = json!({"examples": [{"text": "The kettle is on."}, {"text": "Open from eight."}, {"text": "Eleven bags, one farm.", "platform": "bluesky"}]});
+    let started = api.post_with_key(&train, &good, "k").await.expect(202);
+    assert_eq!(api.post_with_key(&train, &good, "k").await.expect(202), started);
+    let run = api.get(&format!("/v1/runs/{}", started["run_id"].as_str().unwrap())).await.expect(200);
+    assert_eq!((run["workflow"].as_str(), run["subject"].as_str()), (Some("VoiceTraining"), brand["id"].as_str()));
+    let mut shown = api.get(&voice).await;
+    while shown.status == 404 || shown.json["status"] == "training" {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        shown = api.get(&voice).await;
+    }
+    let shown = shown.expect(200);
+    assert_eq!((shown["id"].as_str(), shown["version"].as_i64(), shown["examples"].as_i64()), (started["id"].as_str(), Some(1), Some(3)));
+    // The models of this test do not exist: the voice is learned from what can be counted.
+    assert_eq!(shown["status"], "ready", "{shown:#}");
+    assert!(shown["profile"].is_object() && shown["constraints"].is_array());
+
+    let stranger = api.stranger().await;
+    for (method, path) in [(Method::GET, &voice), (Method::POST, &train)] {
+        let theirs = api.anonymous(method, path).bearer_auth(stranger.expose_secret()).json(&good).send().await.unwrap();
+        Answer::of(theirs).await.expect_problem(404, "not-found");
+    }
+}

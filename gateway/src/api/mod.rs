@@ -15,6 +15,8 @@ mod links;
 mod metrics;
 mod posts;
 mod runs;
+mod variants;
+mod voices;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -28,10 +30,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(auth::routes())
         .merge(account::routes())
         .merge(brands::routes())
+        .merge(voices::routes())
         .merge(briefs::routes())
         .merge(campaigns::routes())
         .merge(posts::routes())
         .merge(decisions::routes())
+        .merge(variants::routes())
         .merge(connectors::routes())
         .merge(metrics::routes())
         .merge(ingest::routes())

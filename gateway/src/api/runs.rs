@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use chrono::{DateTime, Utc};
-use domain::ids::RunId;
+use domain::ids::{OrgId, RunId};
 use futures::{FutureExt, Stream, StreamExt, future, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
@@ -25,7 +25,7 @@ use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
-    drafts::Draft,
+    drafts,
     engine::{EngineError, Verb},
     extract::{Id, Params},
     page::{Page, Slice},
@@ -181,7 +181,7 @@ async fn events(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, heade
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     // Ends when the process is asked to stop, so that the client comes back to another one.
-    let all = with_drafts(progress(watcher), drafts(&app, id)).take_until(Box::pin(stopped));
+    let all = with_drafts(progress(watcher), pieces(&app, caller.org, run.subject)).take_until(Box::pin(stopped));
     let quiet = KeepAlive::new().interval(Duration::from_secs(15));
     // Proxies that gather answers would hold events back.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(all).keep_alive(quiet)))
@@ -197,19 +197,19 @@ fn progress(watcher: Watcher) -> impl Stream<Item = Sent> + Send {
     .flatten()
 }
 
-fn drafts(app: &App, run: RunId) -> impl Stream<Item = Sent> + Send + use<> {
-    stream::unfold(app.drafts.subscribe(), |mut pieces| async move {
+fn pieces(app: &App, org: OrgId, subject: String) -> impl Stream<Item = Sent> + Send + use<> {
+    stream::unfold((app.drafts.subscribe(), subject), move |(mut pieces, subject)| async move {
         loop {
             match pieces.recv().await {
-                Ok(piece) => return Some((piece, pieces)),
-                // Too slow for some pieces: `offset` of the next one shows it.
-                Err(RecvError::Lagged(_)) => {}
+                Ok(piece) if drafts::belongs(&piece, org, &subject) => {
+                    return Some((Sent::default().event("variant").data(drafts::show(&piece)), (pieces, subject)));
+                }
+                // Somebody else's; or too slow for some pieces, which `seq` of the next one shows.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
     })
-    .filter(move |piece: &Draft| future::ready(piece.run == run))
-    .map(|piece| Sent::default().event("variant").data(serde_json::to_string(&piece).unwrap_or_default()))
 }
 
 /// Both, until the progress ends.

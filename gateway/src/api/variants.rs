@@ -1,0 +1,80 @@
+//! Variants: rewritten as a person asks, and scored on demand.
+
+use activities::{
+    drafting,
+    store::{runs, variants},
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use domain::ids::{RunId, VariantId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use workflows::drafting::Rewrite;
+
+use super::{campaigns::Started, posts::VariantView};
+use crate::{
+    access::{Role, may},
+    app::App,
+    auth::Caller,
+    extract::{Id, Json},
+    fields::Fields,
+    idempotency::IdSource,
+    problem::{ApiResult, Problem},
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(may(Role::Editor, routes!(rewrite))).routes(may(Role::Reviewer, routes!(score)))
+}
+
+/// What is to change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"instruction": "Shorter, and name the farm."}))]
+struct Instruction {
+    /// In a person's words, 1 to 1,000 characters.
+    instruction: String,
+}
+
+/// Have a variant rewritten
+///
+/// The text is linted and scored anew. If it was approved, the approval is void.
+#[utoipa::path(post, path = "/v1/variants/{id}/rewrite", tag = "posts", operation_id = "rewrite_variant", params(("id" = String, Path)),
+    request_body = Instruction, responses((status = 202, body = Started, description = "Started"), (status = 404, description = "There is none")))]
+async fn rewrite(
+    State(app): State<App>,
+    caller: Caller,
+    ids: IdSource,
+    Id(id): Id<VariantId>,
+    Json(input): Json<Instruction>,
+) -> ApiResult<impl IntoResponse> {
+    let mut fields = Fields::default();
+    fields.text("/instruction", &input.instruction, 1000);
+    fields.done()?;
+    let org = caller.org;
+    let variant = variants::get(&mut app.store.in_org(org).await?, id).await?.ok_or_else(Problem::not_found)?;
+    let run_id = RunId::derived(ids.0, "rewrite");
+    let start = Rewrite { org, variant_id: id, instruction: input.instruction };
+    let invocation = app.engine.send("Drafting", "rewrite", &start, &run_id.to_string()).await?;
+    let mut tx = app.store.in_org(org).await?;
+    runs::insert(&mut tx, run_id, "Drafting", &id.to_string(), &invocation).await?;
+    tx.commit().await?;
+    let location = [(header::LOCATION, format!("/v1/posts/{}", variant.post_id))];
+    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: id.to_string(), run_id })))
+}
+
+/// Score a variant as it stands
+///
+/// Its text is linted, and held against the brand's voice in force.
+#[utoipa::path(post, path = "/v1/variants/{id}/score", tag = "posts", operation_id = "score_variant", params(("id" = String, Path)),
+    responses((status = 200, body = VariantView, description = "Scored"), (status = 404, description = "There is none")))]
+async fn score(State(app): State<App>, caller: Caller, Id(id): Id<VariantId>) -> ApiResult<axum::Json<VariantView>> {
+    let mut tx = app.store.in_org(caller.org).await?;
+    let variant = variants::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
+    let scored = drafting::score_variant(&mut tx, variant).await?;
+    tx.commit().await?;
+    Ok(axum::Json(scored.into()))
+}
