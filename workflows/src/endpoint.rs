@@ -19,7 +19,18 @@ pub fn endpoint(world: &World) -> Endpoint {
     let keep = Duration::from_secs(u64::from(world.settings.journal_days) * 24 * 3600);
     // Journals are the progress that people look at, so they are kept for days; idempotency keys for as long, so that a late retry of a request
     // finds its run.
-    let options = || ServiceOptions::new().journal_retention(keep).idempotency_retention(keep).inactivity_timeout(Duration::from_secs(10));
+    let options = || {
+        ServiceOptions::new()
+            .journal_retention(keep)
+            .idempotency_retention(keep)
+            .inactivity_timeout(Duration::from_secs(10))
+            // The engine's own default gives up after 70 attempts and pauses the run until a person looks: a worker that is away for an hour would
+            // strand every post that came due meanwhile. A run waits for its worker instead, and hears of it within seconds.
+            .retry_policy_initial_interval(Duration::from_millis(100))
+            .retry_policy_exponentiation_factor(2.0)
+            .retry_policy_max_interval(Duration::from_secs(10))
+            .retry_policy_max_attempts(u64::from(u32::MAX))
+    };
     let with = |definition: ServiceDefinition| definition.options(options());
     Endpoint::builder()
         .bind(with(Campaign { world: world.clone() }.into_service_definition()))
