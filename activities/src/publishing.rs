@@ -73,6 +73,21 @@ impl Begun {
     }
 }
 
+/// The note of a post whose account was disconnected before it was sent.
+pub const DISCONNECTED: &str = "its account is disconnected: connect it again and give the post a new time, or cancel it";
+
+/// Lets a post that waited in the lane of an account that is disconnected now ask for attention, unless its plan was changed since.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn strand(tx: &mut OrgTx, post: PostId, revision: i32) -> ActivityResult<()> {
+    if posts::get(tx, post).await?.is_some_and(|p| p.revision == revision) {
+        let from = [PostStatus::Scheduled, PostStatus::Publishing];
+        posts::advance(tx, post, &from, PostStatus::NeedsAttention, Some(DISCONNECTED)).await?;
+    }
+    Ok(())
+}
+
 /// Takes up a post whose time has come. `None`: its plan was changed, it was stopped, or it is too late and a person is asked.
 ///
 /// # Errors
@@ -91,6 +106,11 @@ pub async fn begin(
     let account = connectors::require(&mut tx, connector).await?;
     let attempts = receipts::of_post(&mut tx, post).await?;
     let open = attempts.last().is_some_and(|a| a.sent_at.is_some() && matches!(a.outcome.as_deref(), None | Some("unknown")));
+    if account.state == "disconnected" && !open {
+        posts::advance(&mut tx, post, &[PostStatus::Publishing], PostStatus::NeedsAttention, Some(DISCONNECTED)).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
     let late_ms = match lateness.verdict(to_send.due_at, now) {
         Verdict::Publish => None,
         Verdict::PublishLate { late_seconds } => Some(i64::try_from(late_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)),
@@ -153,7 +173,16 @@ pub async fn submit(p: &Publishing<'_>, org: OrgId, post: PostId, connector: Con
     let row = connectors::require(&mut tx, connector).await?;
     let account = account(&row)?;
     let credentials = match open_credentials(p, &mut tx, connector).await {
-        Err(ActivityError::CredentialsExpired { what }) => return Ok(Submission::CredentialsExpired { what }),
+        Err(ActivityError::CredentialsExpired { what }) => {
+            // Nothing is sent: the attempt ends here. One that was claimed before is left as it is, and looked up.
+            if receipts::outcome(&mut tx, id).await?.sent_at.is_some() {
+                return Ok(remembered(receipts::outcome(&mut tx, id).await?));
+            }
+            let expired = Submission::CredentialsExpired { what };
+            receipts::settle(&mut tx, id, &outcome_of(&expired)).await?;
+            tx.commit().await?;
+            return Ok(expired);
+        }
         other => other?,
     };
     let frozen = receipts::frozen(&mut tx, id).await?;
@@ -318,7 +347,12 @@ pub async fn read_counters(
 #[serde(tag = "next", rename_all = "snake_case")]
 pub enum Resolved {
     /// It is on its platform.
-    Published,
+    Published {
+        /// The campaign that it belongs to.
+        campaign_id: CampaignId,
+        /// Whether its id there is known, so that its counters can be read.
+        measurable: bool,
+    },
     /// It is to be sent now, under this plan.
     SendAgain {
         /// The account it goes out by.
@@ -347,11 +381,13 @@ pub async fn resolve_by_person(
     let stored = posts::require(tx, post).await?;
     let last = receipts::of_post(tx, post).await?.last().map_or(0, |a| a.attempt);
     match (stored.status, found) {
-        (PostStatus::Published, Some(_)) if stored.resolved_by.as_deref() == Some(by) => Ok(Resolved::Published),
+        (PostStatus::Published, Some(external_id)) if stored.resolved_by.as_deref() == Some(by) => {
+            Ok(Resolved::Published { campaign_id: stored.campaign_id, measurable: !external_id.is_empty() })
+        }
         (PostStatus::NeedsAttention, Some(external_id)) => {
             let sent = Sent { external_id: external_id.to_owned(), url: String::new(), cid: None };
             record_published(tx, post, last, &sent, by, None).await?;
-            Ok(Resolved::Published)
+            Ok(Resolved::Published { campaign_id: stored.campaign_id, measurable: !external_id.is_empty() })
         }
         (PostStatus::NeedsAttention, None) => {
             if last > 0 {

@@ -227,7 +227,7 @@ impl Campaign {
         Ok(Json(Cancelled { stopped, sent }))
     }
 
-    /// One of its posts is on its platform.
+    /// One of its posts is on its platform, or has failed: the campaign may be over.
     #[handler]
     async fn published(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;

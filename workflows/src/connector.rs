@@ -97,12 +97,18 @@ impl Connector {
     async fn disconnect(&self, ctx: ObjectContext<'_>, input: Json<ForOrg>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
+        let mut lane = lane::load(&ctx).await?;
+        let waiting = lane.clear();
         step(&ctx, &self.world, "store.disconnect", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             activities::store::connectors::disconnect(&mut tx, id).await?;
+            for post in &waiting {
+                activities::publishing::strand(&mut tx, post.post_id, post.revision).await?;
+            }
             tx.commit().await
         })
         .await?;
+        lane::save(&ctx, &lane);
         Ok(())
     }
 }

@@ -84,12 +84,12 @@ impl Metrics {
             tx.commit().await
         })
         .await;
-        match read {
-            // Gone from the platform: there is nothing more to read.
-            Err(Failure(ActivityError::NotFound { .. })) => Ok(()),
-            // A reading that failed is one reading less; the next one has the same totals and more.
-            Ok(()) | Err(_) => self.plan(&ctx, org, number + 1).await,
+        // A reading that failed is one reading less; the next one has the same totals and more. That holds for a post that the platform does not
+        // know as well: right after publication its readers may not have heard of it yet, and the cadence ends by itself.
+        if let Err(failure) = read {
+            tracing::info!(post = %id, number, %failure, "the counters could not be read");
         }
+        self.plan(&ctx, org, number + 1).await
     }
 
     /// Takes in a reading that a webhook brought.

@@ -13,6 +13,7 @@ use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    campaign::{CampaignClient, ForCampaign},
     clock,
     connector::{ConnectorClient, PublishPost},
     metrics::{MetricsClient, StartMetrics},
@@ -157,15 +158,20 @@ impl Publication {
         .await?;
         use activities::publishing::Resolved;
         match next {
-            Resolved::Published => ctx.object_client::<MetricsClient>(id.to_string()).start(Json(StartMetrics { org })).send(),
-            Resolved::SendAgain { connector_id, revision } => ctx
-                .object_client::<ConnectorClient>(connector_id.to_string())
-                .publish(Json(PublishPost { org, post_id: id, revision }))
-                .send(),
+            Resolved::Published { campaign_id, measurable } => {
+                if measurable {
+                    ctx.object_client::<MetricsClient>(id.to_string()).start(Json(StartMetrics { org })).send();
+                }
+                ctx.object_client::<CampaignClient>(campaign_id.to_string()).published(Json(ForCampaign { org })).send();
+            }
+            Resolved::SendAgain { connector_id, revision } => {
+                let lane = ctx.object_client::<ConnectorClient>(connector_id.to_string());
+                lane.publish(Json(PublishPost { org, post_id: id, revision })).send();
+            }
             Resolved::NotAsked { status } => {
                 return Err(refuse::conflict("post-not-resolvable", format_args!("the post is {status} and asks nothing")));
             }
-        };
+        }
         Ok(())
     }
 }

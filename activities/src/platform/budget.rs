@@ -73,7 +73,10 @@ pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Duration {
         seconds.or_else(|| (http_date(text)? - clock_lead(headers, now) - now).to_std().ok())
     });
     stated
-        .or_else(|| RateBudget::read(headers, now).and_then(|budget| (budget.reset_at - now).to_std().ok()))
+        // The end is told in whole seconds: a second more, so as not to ask again in the last part of the window.
+        .or_else(|| {
+            RateBudget::read(headers, now).map(|budget| (budget.reset_at - now).to_std().unwrap_or_default() + Duration::from_secs(1))
+        })
         .unwrap_or(Duration::from_secs(60))
         .min(Duration::from_secs(24 * 60 * 60))
 }
@@ -112,7 +115,7 @@ mod tests {
             ("date", "Sat, 21 Nov 2026 12:10:00 GMT"),
         ];
         assert_eq!(RateBudget::read(&headers(&pairs), now()).unwrap().reset_at, now() + TimeDelta::minutes(5));
-        assert_eq!(retry_after(&headers(&pairs), now()), Duration::from_secs(300));
+        assert_eq!(retry_after(&headers(&pairs), now()), Duration::from_secs(301));
     }
 
     #[test]
@@ -120,6 +123,9 @@ mod tests {
         assert_eq!(retry_after(&headers(&[("retry-after", "17")]), now()), Duration::from_secs(17));
         assert_eq!(retry_after(&headers(&[("retry-after", "Sat, 21 Nov 2026 12:01:00 GMT")]), now()), Duration::from_secs(60));
         assert_eq!(retry_after(&headers(&[]), now()), Duration::from_secs(60));
+        // A window that ended while the answer was on its way.
+        let over = [("ratelimit-limit", "1"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "1795262399")];
+        assert_eq!(retry_after(&headers(&over), now()), Duration::from_secs(1));
         assert_eq!(retry_after(&headers(&[("retry-after", "99999999")]), now()), Duration::from_secs(86_400));
         assert_eq!(RateBudget::read(&headers(&[("x-ratelimit-limit", "many")]), now()), None);
     }

@@ -148,15 +148,20 @@ pub async fn refreshed(tx: &mut OrgTx, id: ConnectorId, sealed: &[u8], token_exp
     Ok(())
 }
 
-/// Notes the state that the account is in, and why.
+/// Notes the state that the account is in, and why. A disconnected one stays that until it is connected again ([`save`]).
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn set_state(tx: &mut OrgTx, id: ConnectorId, state: &str, reason: Option<&str>) -> ActivityResult<()> {
-    sqlx::query!("UPDATE connectors SET state = $2, state_reason = $3, checked_at = now() WHERE id = $1", id.uuid(), state, reason)
-        .execute(tx.conn())
-        .await
-        .map_err(classify)?;
+    sqlx::query!(
+        "UPDATE connectors SET state = $2, state_reason = $3, checked_at = now() WHERE id = $1 AND state <> 'disconnected'",
+        id.uuid(),
+        state,
+        reason
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
     Ok(())
 }
 

@@ -299,7 +299,8 @@ pub async fn void_approval(tx: &mut OrgTx, id: PostId, why: &str) -> ActivityRes
     Ok(row.is_some())
 }
 
-/// Puts a plan in force as `revision`. False if the post is not one that can be planned (not approved, being sent, or ended).
+/// Puts a plan in force as `revision`. False if the post is not one that can be planned (not approved, being sent, or ended). One that needs
+/// attention can be given a new time unless it may have been sent: then a person answers first.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -313,7 +314,11 @@ pub async fn plan(
 ) -> ActivityResult<bool> {
     let row = sqlx::query_scalar!(
         "UPDATE posts SET status = 'scheduled', revision = $2, schedule = $3, due_at = $4, late_ms = NULL, note = $5
-         WHERE id = $1 AND status IN ('approved', 'scheduled', 'cancelled') AND approved_hash IS NOT NULL AND revision <= $2 RETURNING id",
+         WHERE id = $1 AND approved_hash IS NOT NULL AND revision <= $2
+           AND (status IN ('approved', 'scheduled', 'cancelled')
+                OR (status = 'needs_attention' AND NOT EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL
+                                                               AND (outcome IS NULL OR outcome = 'unknown'))))
+         RETURNING id",
         id.uuid(),
         revision,
         write_json(schedule)?,

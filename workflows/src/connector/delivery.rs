@@ -80,12 +80,22 @@ impl Connector {
                 Submission::Unknown { what: "an earlier attempt ended before its outcome was known".to_owned() }
             } else {
                 attempt += 1;
-                self.submit(ctx, &d, attempt).await?
+                match self.submit(ctx, &d, attempt).await {
+                    Ok(submission) => submission,
+                    // Nothing was sent, and nothing would be another time: the post must not stay at the head of the lane.
+                    Err(Failure(ActivityError::Rejected { what } | ActivityError::NotFound { what })) => {
+                        let note = format!("it could not be sent: {what}");
+                        self.hold_back(ctx, d.org, d.id, PostStatus::NeedsAttention, note).await?;
+                        return Ok(Done::Ended);
+                    }
+                    Err(other) => return Err(other.into()),
+                }
             };
             match submission {
                 Submission::Published(sent) => return self.published(ctx, &d, attempt, sent, "answer").await,
                 Submission::Rejected { what } => {
                     self.hold_back(ctx, d.org, d.id, PostStatus::Failed, what).await?;
+                    ctx.object_client::<CampaignClient>(d.begun.campaign_id.to_string()).published(Json(ForCampaign { org: d.org })).send();
                     return Ok(Done::Ended);
                 }
                 Submission::RateLimited { retry_after_ms } => {

@@ -48,6 +48,12 @@ impl Lane {
         if self.hold.is_some() { None } else { self.queue.front().cloned() }
     }
 
+    /// Empties the lane, ends its hold, and returns what waited. A timer that is still to come does nothing.
+    pub(super) fn clear(&mut self) -> Vec<PublishPost> {
+        self.hold = None;
+        self.queue.drain(..).collect()
+    }
+
     pub(super) fn pop(&mut self) {
         self.queue.pop_front();
     }
