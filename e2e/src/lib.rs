@@ -1,1 +1,16 @@
 //! Tests across the whole: real servers, crashes, the API's contract, and the rules of the house. The tests are in `tests/e2e`; this library is empty.
+//! What tests across the whole stand on: a newsroom with real servers, stand-ins for everybody else's, and workers that can be killed.
+//!
+//! Nothing here decides anything: it starts, seeds, asks, waits and compares. The tests are in `tests/e2e/`, one binary.
+
+pub mod books;
+pub mod desk;
+pub mod engine;
+pub mod newsroom;
+pub mod process;
+pub mod seed;
+pub mod settings;
+pub mod wait;
+pub mod worker;
+
+pub use newsroom::{Newsroom, Plan};

@@ -6,4 +6,5 @@ mod api_harness;
 mod api_runs;
 mod digests;
 mod house;
+mod publishing;
 mod tenancy;
