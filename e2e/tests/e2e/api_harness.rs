@@ -72,6 +72,15 @@ impl Api {
     }
 
     pub(crate) async fn start_with(settings: GatewaySettings) -> Self {
+        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret()).await
+    }
+
+    /// With this key ring.
+    pub(crate) async fn start_with_keys(keys: &str) -> Self {
+        Self::start_as(GatewaySettings::default(), keys).await
+    }
+
+    async fn start_as(settings: GatewaySettings, key_ring: &str) -> Self {
         let stack = TestStack::start().await.unwrap();
         let owner = stack.superuser_url().expose_secret().to_owned();
         migrations::run(&owner, Some("app-password-of-a-test")).await.unwrap();
@@ -88,7 +97,7 @@ impl Api {
             admin_url: stack.admin_url().clone(),
             ..settings
         };
-        let vault = Vault::from_keys(KeyRing::fresh("test").unwrap().expose_secret()).unwrap();
+        let vault = Vault::from_keys(key_ring).unwrap();
         let outgoing = Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap();
         let app = App::new(settings, Parts { store: store.clone(), vault, outgoing }).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -62,7 +62,7 @@ pub(crate) async fn worker(api: &Api) {
 }
 
 /// An account as if it had been connected, on a server that does not exist.
-async fn account(api: &Api) -> ConnectorId {
+pub(crate) async fn account(api: &Api) -> ConnectorId {
     let id = ConnectorId::from_uuid(uuid::Uuid::now_v7());
     let owner = sqlx::PgPool::connect(api.stack.superuser_url().expose_secret()).await.unwrap();
     let insert = "INSERT INTO connectors (id, org_id, platform, base_url, handle) VALUES ($1, $2, 'mastodon', 'http://127.0.0.1:1', 'h')";
@@ -70,7 +70,7 @@ async fn account(api: &Api) -> ConnectorId {
     id
 }
 
-fn campaign(brand: &Value, account: ConnectorId) -> Value {
+pub(crate) fn campaign(brand: &Value, account: ConnectorId) -> Value {
     let brief = json!({"topic": "t", "audience": "a", "tone": "warm", "languages": ["en"], "platforms": ["mastodon"]});
     json!({"brand_id": brand["id"], "brief": brief, "connectors": [account.to_string()]})
 }

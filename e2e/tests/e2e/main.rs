@@ -4,6 +4,7 @@
 mod api_contract;
 mod api_harness;
 mod api_runs;
+mod api_signals;
 mod digests;
 mod house;
 mod publishing;
