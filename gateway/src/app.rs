@@ -8,10 +8,9 @@ use tokio::sync::watch;
 use crate::{
     access::AccessTable,
     auth::{ApiKeys, LoginThrottle, Tokens},
-    drafts::DraftStream,
     engine::Engine,
     limits::RequestLimits,
-    runs::Watchers,
+    runs::{drafts::Drafts, watch::Watchers},
     settings::GatewaySettings,
 };
 
@@ -35,7 +34,7 @@ pub struct Inner {
     pub(crate) logins: LoginThrottle,
     pub(crate) limits: RequestLimits,
     pub(crate) watchers: Watchers,
-    pub(crate) drafts: DraftStream,
+    pub(crate) drafts: Drafts,
     pub(crate) access: AccessTable,
     pub(crate) openapi: String,
     stopping: watch::Sender<bool>,
@@ -69,7 +68,7 @@ impl App {
             logins: LoginThrottle::default(),
             limits: RequestLimits::new(settings.requests_per_minute, settings.request_burst),
             watchers: Watchers::default(),
-            drafts: DraftStream::default(),
+            drafts: Drafts::default(),
             access,
             openapi,
             engine,
@@ -85,6 +84,12 @@ impl App {
     #[must_use]
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stopping.subscribe()
+    }
+
+    /// How often this process has asked the engine how a watched run is; runs, not watchers, make it grow.
+    #[must_use]
+    pub fn run_polls(&self) -> u64 {
+        self.0.watchers.polls()
     }
 
     pub(crate) fn stop(&self) {

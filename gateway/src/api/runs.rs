@@ -1,5 +1,4 @@
-//! Runs: every workflow, step by step, as the engine's own tables show it.
-
+//! Runs: every workflow that was started, step by step.
 #![expect(unused_qualifications, reason = "the parameters of utoipa::path are named in full by its own code")]
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -9,15 +8,14 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, StatusCode},
     response::{
-        IntoResponse,
-        sse::{Event as Sent, KeepAlive, Sse},
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
     },
 };
 use chrono::{DateTime, Utc};
-use domain::ids::{OrgId, RunId};
-use futures::{FutureExt, Stream, StreamExt, future, stream};
+use domain::ids::RunId;
+use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::error::RecvError;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,13 +23,20 @@ use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
-    drafts,
     engine::{EngineError, Verb},
     extract::{Id, Params},
     page::{Page, Slice},
     problem::{ApiResult, Code, Problem},
-    runs::{RunSource, RunStatus, RunTree, StepView, Watcher, read_run},
+    runs::{
+        drafts::{DraftWatcher, Piece},
+        tables::{self, InvocationId, Rows, Tables},
+        tree::{self, Journal, RunStatus, Step, Tree, WaitingFor},
+        watch::Watcher,
+    },
 };
+
+/// How often a stream says that it is alive while it has nothing to say.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -39,13 +44,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(may(Role::Viewer, routes!(get)))
         .routes(may(Role::Viewer, routes!(events)))
         .routes(may(Role::Editor, routes!(cancel)))
-        .routes(may(Role::Admin, routes!(pause)))
-        .routes(may(Role::Admin, routes!(resume)))
+        .routes(may(Role::Editor, routes!(pause)))
+        .routes(may(Role::Editor, routes!(resume)))
 }
 
-/// A run, step by step.
+/// A run in a list.
 #[derive(Debug, Serialize, ToSchema)]
-struct RunView {
+struct RunSummary {
     /// Its id.
     #[schema(value_type = String, example = "run_06bv3s1k1xtkf0q9b4g2m8y7nc")]
     id: RunId,
@@ -55,225 +60,288 @@ struct RunView {
     /// What it is about.
     #[schema(example = "cmp_06bv3s1k1xtkf0q9b4g2m8y7nc")]
     subject: String,
-    /// How it is.
-    status: RunStatus,
-    /// When it began.
+    /// How it is with everything that it caused; null if the engine does not know any more (`journal` says so).
+    status: Option<RunStatus>,
+    /// When it began; null while it is queued.
     started_at: Option<DateTime<Utc>>,
-    /// When the last thing that it started ended; null while it goes on.
+    /// When the last of it ended; null while anything goes on.
     finished_at: Option<DateTime<Utc>>,
-    /// The engine's id of its first invocation.
+    /// The engine's id of it.
+    #[schema(example = "inv_181jcAcAQzx805TjnVxuFslUlqauZxQORy")]
     invocation_id: String,
     /// The build that works on it.
     deployment: Option<String>,
-    /// Why it failed, if it did.
-    failure: Option<String>,
-    /// Its steps, in order.
-    steps: Vec<StepView>,
-    /// Whether steps are left out because there are too many.
-    truncated: bool,
+    /// `expired` once the engine has dropped what it knew of the run.
+    journal: Journal,
 }
 
-/// A run in a list.
+/// A run with everything that it caused, as a tree.
 #[derive(Debug, Serialize, ToSchema)]
-struct RunBrief {
+#[schema(example = json!({
+    "id": "run_06bv3s1k1xtkf0q9b4g2m8y7nc",
+    "workflow": "Campaign",
+    "subject": "cmp_06bv3s1k1xtkf0q9b4g2m8y7nc",
+    "status": "backing_off",
+    "workflow_status": "completed",
+    "started_at": "2026-11-21T09:00:00.000Z",
+    "finished_at": null,
+    "invocation_id": "inv_181jcAcAQzx805TjnVxuFslUlqauZxQORy",
+    "deployment": "dp_17vI4YUZtR31XqLJ2eSe6Ih",
+    "journal": "kept",
+    "truncated": false,
+    "steps": [
+        {"index": 1, "name": "store.create_campaign", "kind": "step", "status": "completed", "attempts": 1,
+            "started_at": "2026-11-21T09:00:00.004Z", "took_ms": 9, "children": []},
+        {"index": 3, "name": "Generation/run", "kind": "send", "status": "backing_off", "attempts": 1,
+            "started_at": "2026-11-21T09:00:00.016Z", "took_ms": null, "next_retry_at": "2026-11-21T09:00:05.016Z",
+            "invoked": {"invocation_id": "inv_16BzLjQI2Pyf0mCouSj4ZcCHMao731PHix", "workflow": "Generation/run", "key": null,
+                "status": "backing_off", "started_at": "2026-11-21T09:00:00.016Z", "finished_at": null,
+                "deployment": "dp_17vI4YUZtR31XqLJ2eSe6Ih", "journal": "kept", "next_retry_at": "2026-11-21T09:00:05.016Z"},
+            "children": [{"index": 1, "name": "model.complete", "kind": "step", "status": "backing_off", "attempts": 3,
+                "started_at": "2026-11-21T09:00:00.020Z", "took_ms": null, "failure": "the model answers 503",
+                "next_retry_at": "2026-11-21T09:00:05.016Z", "children": []}]}
+    ]
+}))]
+pub(crate) struct RunView {
     /// Its id.
-    #[schema(value_type = String, example = "run_06bv3s1k1xtkf0q9b4g2m8y7nc")]
+    #[schema(value_type = String)]
     id: RunId,
     /// The workflow.
     workflow: String,
     /// What it is about.
     subject: String,
-    /// How it is.
-    status: RunStatus,
-    /// When it began.
-    started_at: DateTime<Utc>,
-    /// The engine's id of its first invocation.
+    /// How it is with everything that it caused: what a person should know of first (paused, backing off, running, queued, waiting); when nothing
+    /// goes on any more `failed` if something that was sent off has failed, otherwise as `workflow_status`. Null if the engine does not know any
+    /// more (`journal` says so).
+    status: Option<RunStatus>,
+    /// How the workflow itself is, without what it sent off.
+    workflow_status: Option<RunStatus>,
+    /// When it began; null while it is queued.
+    started_at: Option<DateTime<Utc>>,
+    /// When the last of it ended; null while anything goes on.
+    finished_at: Option<DateTime<Utc>>,
+    /// The engine's id of it.
     invocation_id: String,
+    /// The build that works on it.
+    deployment: Option<String>,
+    /// `expired` once the engine has dropped the steps; `status` may then be null.
+    journal: Journal,
+    /// What it failed with, the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_retry_at: Option<DateTime<Utc>>,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<WaitingFor>,
+    /// Whether the tree is larger than what is shown: at most 500 invocations, 24 levels deep.
+    truncated: bool,
+    /// Its steps, in the order in which they began.
+    steps: Vec<Step>,
 }
 
-fn view(run: Run, tree: RunTree) -> RunView {
-    RunView {
-        id: run.id,
-        workflow: run.workflow,
-        subject: run.subject,
-        status: tree.status,
-        started_at: tree.started_at.or(Some(run.created_at)),
-        finished_at: tree.finished_at,
-        invocation_id: run.invocation_id,
-        deployment: tree.deployment,
-        failure: tree.failure,
-        steps: tree.steps,
-        truncated: tree.truncated,
+impl RunView {
+    fn new(run: Run, tree: Tree) -> Self {
+        let root = tree.root;
+        Self {
+            id: run.id,
+            workflow: run.workflow,
+            subject: run.subject,
+            status: tree.status,
+            workflow_status: root.status,
+            started_at: root.started_at,
+            finished_at: tree.finished_at,
+            invocation_id: root.invocation_id,
+            deployment: root.deployment,
+            journal: root.journal,
+            failure: root.failure,
+            next_retry_at: root.next_retry_at,
+            waiting_for: root.waiting_for,
+            truncated: tree.truncated,
+            steps: tree.steps,
+        }
     }
-}
-
-async fn load(app: &App, caller: &Caller, id: RunId) -> ApiResult<Run> {
-    runs::get(&mut app.store.in_org(caller.org).await?, id).await?.ok_or_else(Problem::not_found)
 }
 
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct ListParams {
-    /// Of this workflow only.
+struct RunParams {
+    /// Of this workflow (`Campaign`).
     workflow: Option<String>,
-    /// In this status only. The page may then have fewer items than `limit`, also none, and still lead on.
-    #[param(value_type = Option<String>)]
+    /// In this status. The engine is asked for a page at a time, so that a page may have fewer items than `limit`, or none, and still be
+    /// followed by another.
     status: Option<RunStatus>,
-    /// About this only.
+    /// About this (`cmp_...`).
     subject: Option<String>,
-    /// How many items, 1 to 200; 50 unless said.
+    /// How many runs are looked at, 1 to 200; 50 unless said.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
-/// List runs, newest first
-#[utoipa::path(get, path = "/v1/runs", tag = "runs", operation_id = "list_runs", params(ListParams),
-    responses((status = 200, body = Page<RunBrief>, description = "A page")))]
-async fn list(State(app): State<App>, caller: Caller, Params(params): Params<ListParams>) -> ApiResult<axum::Json<Page<RunBrief>>> {
-    let slice = Slice::new(params.limit, params.cursor.as_deref())?;
+/// Runs, newest first
+#[utoipa::path(get, path = "/v1/runs", tag = "runs", operation_id = "list_runs", params(RunParams),
+    responses((status = 200, body = Page<RunSummary>, description = "A page")))]
+async fn list(State(app): State<App>, caller: Caller, Params(params): Params<RunParams>) -> ApiResult<axum::Json<Page<RunSummary>>> {
+    let slice = Slice::<RunId>::new(params.limit, params.cursor.as_deref())?;
     let mut tx = app.store.in_org(caller.org).await?;
     let rows = runs::list(&mut tx, params.workflow.as_deref(), params.subject.as_deref(), slice.after, slice.rows()).await?;
     drop(tx);
     let page = slice.page(rows, |run| run.id, |run| run);
-    // A run's status is that of all that it started, so each is read as a whole; a few at a time, so that a long page does not crowd the engine.
-    let reads = page.items.iter().map(|run| (app.engine.clone(), run.invocation_id.clone()));
-    let reads: Vec<_> = reads.map(|(engine, invocation)| async move { read_run(&engine, &invocation).await }.boxed()).collect();
-    let trees: Vec<Result<RunTree, EngineError>> = stream::iter(reads).buffered(4).collect().await;
-    let mut items = Vec::with_capacity(page.items.len());
-    for (run, tree) in page.items.into_iter().zip(trees) {
-        let status = tree?.status;
-        if params.status.is_none_or(|asked| asked == status) {
-            let Run { id, workflow, subject, invocation_id, created_at } = run;
-            items.push(RunBrief { id, workflow, subject, status, started_at: created_at, invocation_id });
-        }
-    }
+    let roots: Vec<InvocationId> = page.items.iter().filter_map(|run| run.invocation_id.parse().ok()).collect();
+    let rows = if roots.is_empty() { Rows::default() } else { tables::outlines(&app.engine, roots).await? };
+    let items = page.items.into_iter().filter_map(|run| summary(run, &rows));
+    let items = items.filter(|run| params.status.is_none() || run.status == params.status).collect();
     Ok(axum::Json(Page { items, next_cursor: page.next_cursor }))
 }
 
+fn summary(run: Run, rows: &Rows) -> Option<RunSummary> {
+    let tree = tree::build(&run.invocation_id.parse().ok()?, run.created_at, rows);
+    Some(RunSummary {
+        id: run.id,
+        workflow: run.workflow,
+        subject: run.subject,
+        status: tree.status,
+        started_at: tree.root.started_at,
+        finished_at: tree.finished_at,
+        invocation_id: tree.root.invocation_id,
+        deployment: tree.root.deployment,
+        // Only steps that are gone would say more, and a list has none.
+        journal: if tree.status.is_none() { Journal::Expired } else { Journal::Kept },
+    })
+}
+
+/// The run of this org, and where the engine keeps it.
+async fn find(app: &App, caller: &Caller, id: RunId) -> ApiResult<(Run, InvocationId)> {
+    let mut tx = app.store.in_org(caller.org).await?;
+    let run = runs::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
+    let invocation = run.invocation_id.parse().map_err(Problem::internal)?;
+    Ok((run, invocation))
+}
+
 /// One run, step by step
+///
+/// The tree is read from the engine's own tables. The engine keeps the steps of a finished run for some days (`[workflows] journal_days`);
+/// afterwards `journal` is `expired`.
 #[utoipa::path(get, path = "/v1/runs/{id}", tag = "runs", operation_id = "get_run", params(("id" = String, Path)),
     responses((status = 200, body = RunView, description = "The run"), (status = 404, description = "There is none")))]
 async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<axum::Json<RunView>> {
-    let run = load(&app, &caller, id).await?;
-    let tree = read_run(&app.engine, &run.invocation_id).await?;
-    Ok(axum::Json(view(run, tree)))
+    let (run, invocation) = find(&app, &caller, id).await?;
+    let rows = app.engine.read(&invocation, &Rows::default()).await?;
+    let tree = tree::build(&invocation, run.created_at, &rows);
+    Ok(axum::Json(RunView::new(run, tree)))
 }
 
 /// Follow a run live
 ///
-/// Server-sent events: `step` (all about one step, with its `path` in the tree), `status`, `variant` (a piece of a text as the model writes it),
-/// and `done`, after which the stream ends. `Last-Event-ID` goes on after that event.
+/// Server-sent events. `step`: all there is to say about one step, with `invocation_id` (in whose journal it stands) and `index`; the steps of
+/// what it called or sent come by themselves, under the id of its `invoked`. `status`: of the run. `variant`: a piece of a text while the model
+/// writes it, with `offset` (characters before it; 0 begins the text anew), of the campaign, post or variant that the run is about. `done`: nothing will change any more; the
+/// stream ends.
+///
+/// At first comes everything that is known. With `Last-Event-ID` comes what has changed since, each step once and as it is now; if that
+/// event is from another gateway or too long ago, everything comes anew. A run that is over and told is answered with 204, which keeps browsers
+/// from coming back.
 #[utoipa::path(get, path = "/v1/runs/{id}/events", tag = "runs", operation_id = "follow_run",
-    params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
-    responses((status = 200, content_type = "text/event-stream", body = String, description = "Events"), (status = 404, description = "There is none")))]
-async fn events(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, headers: HeaderMap) -> ApiResult<impl IntoResponse> {
-    let run = load(&app, &caller, id).await?;
-    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
-    let source: Arc<dyn RunSource> = Arc::new(app.engine.clone());
-    let watcher = app.watchers.watch(&source, id, &run.invocation_id, last);
+    params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String, description = "Events",
+            example = json!("id: 01JD3W0FQH8Z0V0V6D4C6W1R8M.4\nevent: step\ndata: {\"invocation_id\": \"inv_1...\", \"index\": 1, \"name\": \"model.complete\", ...}\n\n")),
+        (status = 204, description = "It is over, and the last event was seen"),
+        (status = 404, description = "There is none")))]
+async fn events(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, headers: HeaderMap) -> ApiResult<Response> {
+    let (run, invocation) = find(&app, &caller, id).await?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let tables: Arc<dyn Tables> = Arc::new(app.engine.clone());
+    let watcher = app.watchers.watch(&tables, &invocation, run.created_at, last);
+    if watcher.is_over() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let texts = app.drafts.watch(caller.org, run.subject);
     let mut stopping = app.stopping();
     let stopped = async move {
         // An error means that the app is gone, which is a stop as well.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     // Ends when the process is asked to stop, so that the client comes back to another one.
-    let all = with_drafts(progress(watcher), pieces(&app, caller.org, run.subject)).take_until(Box::pin(stopped));
-    let quiet = KeepAlive::new().interval(Duration::from_secs(15));
+    let stream = follow(watcher, texts).map(Ok::<_, Infallible>).take_until(Box::pin(stopped));
+    let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     // Proxies that gather answers would hold events back.
-    Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(all).keep_alive(quiet)))
+    Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], sse).into_response())
 }
 
-fn progress(watcher: Watcher) -> impl Stream<Item = Sent> + Send {
-    stream::unfold(watcher, |mut watcher| async move {
-        let events = watcher.next().await?;
-        let sent: Vec<Sent> =
-            events.into_iter().map(|(id, event)| Sent::default().id(id).event(event.kind).data(event.data.to_string())).collect();
-        Some((stream::iter(sent), watcher))
+/// Both, until the run is over.
+fn follow(watcher: Watcher, texts: DraftWatcher) -> impl Stream<Item = Event> + Send {
+    stream::unfold((watcher, texts), |(mut watcher, mut texts)| async move {
+        let events: Vec<Event> = tokio::select! {
+            updates = watcher.next() => {
+                updates?.into_iter().map(|update| Event::default().id(update.id).event(update.event).data(&*update.data)).collect()
+            }
+            // Without an id: coming back, a client gets what is being written from its beginning.
+            pieces = texts.next() => pieces.iter().map(|piece| Event::default().event("variant").data(json_of(piece))).collect(),
+        };
+        Some((stream::iter(events), (watcher, texts)))
     })
     .flatten()
 }
 
-fn pieces(app: &App, org: OrgId, subject: String) -> impl Stream<Item = Sent> + Send + use<> {
-    stream::unfold((app.drafts.subscribe(), subject), move |(mut pieces, subject)| async move {
-        loop {
-            match pieces.recv().await {
-                Ok(piece) if drafts::belongs(&piece, org, &subject) => {
-                    return Some((Sent::default().event("variant").data(drafts::show(&piece)), (pieces, subject)));
-                }
-                // Somebody else's; or too slow for some pieces, which `seq` of the next one shows.
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
-            }
-        }
-    })
+fn json_of(piece: &Piece) -> String {
+    serde_json::to_string(piece).unwrap_or_default()
 }
 
-/// Both, until the progress ends.
-fn with_drafts(
-    progress: impl Stream<Item = Sent> + Send,
-    drafts: impl Stream<Item = Sent> + Send,
-) -> impl Stream<Item = Result<Sent, Infallible>> + Send {
-    let progress = progress.map(Some).chain(stream::once(future::ready(None)));
-    stream::select(progress, drafts.map(Some))
-        .take_while(|sent| future::ready(sent.is_some()))
-        .filter_map(|sent| future::ready(sent.map(Ok)))
+/// Cancel a run
+///
+/// Asks the workflow to end, and what it waits for (calls) with it; what it has sent off is asked by itself, as sends are detached. They may
+/// compensate first. Objects (campaigns, posts, accounts), which serve other runs as well, go on: to stop what a campaign has not sent yet, cancel the
+/// campaign with `POST /v1/campaigns/{id}/cancel`.
+#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run", params(("id" = String, Path)),
+    responses((status = 202, description = "It was asked to end"), (status = 404, description = "There is none")))]
+async fn cancel(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
+    change(&app, &caller, id, Verb::Cancel, false, |status| !status.is_final()).await
 }
 
-/// Does `verb` to every invocation of the run that has not ended, the first one first.
-async fn change(app: &App, caller: &Caller, id: RunId, verb: Verb, applies: fn(RunStatus) -> bool) -> ApiResult<StatusCode> {
-    let run = load(app, caller, id).await?;
-    let tree = read_run(&app.engine, &run.invocation_id).await?;
-    let mut targets = vec![run.invocation_id];
-    open_invocations(&tree.steps, applies, &mut targets);
+/// Pause a run
+///
+/// The workflow, and what it called or sent off, rest until they are resumed. Objects, which serve other runs as well, go on.
+#[utoipa::path(post, path = "/v1/runs/{id}/pause", tag = "runs", operation_id = "pause_run", params(("id" = String, Path)),
+    responses((status = 202, description = "It will rest from its next step on"), (status = 404, description = "There is none")))]
+async fn pause(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
+    change(&app, &caller, id, Verb::Pause, false, |status| matches!(status, RunStatus::Running | RunStatus::BackingOff)).await
+}
+
+/// Resume a run
+///
+/// Everything in it that is paused goes on, and what is backing off is tried again at once.
+#[utoipa::path(post, path = "/v1/runs/{id}/resume", tag = "runs", operation_id = "resume_run", params(("id" = String, Path)),
+    responses((status = 202, description = "It goes on"), (status = 404, description = "There is none")))]
+async fn resume(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
+    change(&app, &caller, id, Verb::Resume, true, |status| matches!(status, RunStatus::Paused | RunStatus::BackingOff)).await
+}
+
+/// Does `verb` to everything in the run that it `applies` to, the callers before their callees.
+async fn change(app: &App, caller: &Caller, id: RunId, verb: Verb, objects: bool, applies: fn(RunStatus) -> bool) -> ApiResult<StatusCode> {
+    let (run, root) = find(app, caller, id).await?;
+    let rows = app.engine.read(&root, &Rows::default()).await?;
+    let tree = tree::build(&root, run.created_at, &rows);
     let mut changed = false;
-    for invocation in targets {
-        match app.engine.change(&invocation, verb).await {
+    for (invocation, _) in tree.changeable(objects).into_iter().filter(|(_, status)| applies(*status)) {
+        match app.engine.change(invocation, verb).await {
             Ok(()) => changed = true,
-            // Ended, or in a state in which there is nothing to do.
+            // It went on meanwhile, and is now in a state in which there is nothing to do.
             Err(EngineError::NotFound | EngineError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    if changed && !tree.status.is_final() {
-        Ok(StatusCode::ACCEPTED)
-    } else {
-        let name = serde_json::to_value(tree.status).unwrap_or_default();
-        Err(Problem::new(Code::Conflict).detail(format!("The run is {}.", name.as_str().unwrap_or("over"))))
+    if changed {
+        return Ok(StatusCode::ACCEPTED);
     }
-}
-
-fn open_invocations(steps: &[StepView], applies: fn(RunStatus) -> bool, found: &mut Vec<String>) {
-    for step in steps {
-        if let Some(id) = step.invocation_id.as_ref().filter(|_| applies(step.status)) {
-            found.push(id.clone());
-        }
-        open_invocations(&step.children, applies, found);
-    }
-}
-
-/// Stop a run
-///
-/// Everything that it started and that has not ended is asked to end. What was sent to a platform stays there.
-#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked to end"), (status = 404, description = "There is none")))]
-async fn cancel(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
-    change(&app, &caller, id, Verb::Cancel, |status| !status.is_final()).await
-}
-
-/// Pause a run: no further attempts until it is resumed
-#[utoipa::path(post, path = "/v1/runs/{id}/pause", tag = "runs", operation_id = "pause_run", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked to pause"), (status = 404, description = "There is none")))]
-async fn pause(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
-    change(&app, &caller, id, Verb::Pause, |status| matches!(status, RunStatus::Running | RunStatus::BackingOff)).await
-}
-
-/// Go on with a paused run, or try again at once
-#[utoipa::path(post, path = "/v1/runs/{id}/resume", tag = "runs", operation_id = "resume_run", params(("id" = String, Path)),
-    responses((status = 202, description = "Goes on"), (status = 404, description = "There is none")))]
-async fn resume(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<StatusCode> {
-    change(&app, &caller, id, Verb::Resume, |status| matches!(status, RunStatus::Paused | RunStatus::BackingOff)).await
+    let name = tree.status.and_then(|status| Some(serde_json::to_value(status).ok()?.as_str()?.replace('_', " ")));
+    Err(Problem::new(Code::Conflict).detail(match name {
+        Some(name) => format!("The run is {name}; there is nothing in it that this could be done to."),
+        None => "The engine has dropped this run: it ended long ago.".to_owned(),
+    }))
 }

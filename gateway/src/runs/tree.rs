@@ -1,27 +1,31 @@
-//! Pure: makes the tree of steps that people see out of the engine's rows.
+//! Pure: makes the tree that people see out of the engine's rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::rows::{Entry, Invocation, Rows};
+use super::tables::{Entry, Invocation, InvocationId, Rows};
 
-/// How a run, or a step, is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// For how long an invocation that the engine does not know may still be on its way from one partition to another. Longer than that, and the
+/// engine has dropped it.
+const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(60);
+
+/// How a run, or one of its steps, is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RunStatus {
-    /// It will start.
+    /// It will start as soon as there is room, or as its object is free.
     Queued,
     /// It is being worked on.
     Running,
-    /// It waits: for a time, an answer, a person.
+    /// It waits: for a time, or for an answer.
     Waiting,
     /// An attempt failed; the next one has its time.
     BackingOff,
-    /// It stopped until somebody resumes it.
+    /// It rests until somebody resumes it.
     Paused,
     /// It is done.
     Completed,
@@ -37,341 +41,477 @@ impl RunStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// What a run is while its parts are different things: the one that a person should know of first.
+    /// Of the parts of a tree, which one a person should know of first.
     const fn urgency(self) -> u8 {
         match self {
-            Self::Completed | Self::Cancelled | Self::Failed => 0,
-            Self::Queued => 1,
+            Self::Completed | Self::Cancelled => 0,
+            Self::Failed => 1,
             Self::Waiting => 2,
-            Self::Running => 3,
-            Self::BackingOff => 4,
-            Self::Paused => 5,
+            Self::Queued => 3,
+            Self::Running => 4,
+            Self::BackingOff => 5,
+            Self::Paused => 6,
         }
     }
 }
 
+/// What kind of step it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StepKind {
+    /// An effect on the outside world.
+    Step,
+    /// Another workflow that is waited for.
+    Call,
+    /// Another workflow that is not waited for, now or later.
+    Send,
+    /// A wait for a time.
+    Sleep,
+}
+
+/// Whether the engine still has the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Journal {
+    /// It has.
+    Kept,
+    /// The time is over for which the engine keeps them; that they ran is all that is known, and `status` is null unless somebody waited for the answer.
+    Expired,
+}
+
+/// What something waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct WaitingFor {
+    /// `start`: the time that it was sent for; `time`: the end of a sleep; `answer`: of the workflow that it called; `turn`: its object is busy.
+    #[schema(example = "start")]
+    pub(crate) what: &'static str,
+    /// Until when, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<DateTime<Utc>>,
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct StepView {
+pub(crate) struct Step {
     /// Its place in the journal of its invocation.
     pub(crate) index: u32,
-    /// What it is called: `model.complete`, or `Service/handler` of a call.
-    #[schema(example = "store.create_campaign")]
+    /// `model.complete`; of a call or send `Service/handler`.
+    #[schema(example = "model.complete")]
     pub(crate) name: String,
-    /// `run`: an effect; `call`: waits for its answer; `send`: goes on without; `sleep`; `wait`: for somebody else.
-    #[schema(example = "run")]
-    pub(crate) kind: &'static str,
-    /// How it is.
-    pub(crate) status: RunStatus,
-    /// How often it was tried.
+    /// What kind of step it is.
+    pub(crate) kind: StepKind,
+    /// How it is; null if the engine does not know any more.
+    pub(crate) status: Option<RunStatus>,
+    /// How often it was tried. While it is being tried this is exact; afterwards it counts the first attempt and every failure that differed from
+    /// the one before, because the engine writes the same failure down only once.
     pub(crate) attempts: u64,
-    /// When it began.
+    /// When it began; null while it waits for its time.
     pub(crate) started_at: Option<DateTime<Utc>>,
     /// How long it took, in milliseconds; null while it goes on.
     pub(crate) took_ms: Option<i64>,
-    /// Why the last attempt failed.
+    /// What it failed with, the last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,
-    /// When it is tried again, or begins.
+    /// When it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_at: Option<DateTime<Utc>>,
-    /// The invocation that it started.
+    pub(crate) next_retry_at: Option<DateTime<Utc>>,
+    /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) invocation_id: Option<String>,
-    /// The steps of that invocation.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) waiting_for: Option<WaitingFor>,
+    /// Of a call or send: the invocation that it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invoked: Option<Invoked>,
+    /// Of a call or send: the steps of that invocation.
     #[schema(no_recursion)]
-    pub(crate) children: Vec<StepView>,
+    pub(crate) children: Vec<Self>,
+}
+
+/// One invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Invoked {
+    /// The engine's id of it.
+    #[schema(example = "inv_16BzLjQI2Pyf0mCouSj4ZcCHMao731PHix")]
+    pub(crate) invocation_id: String,
+    /// `Service/handler`.
+    #[schema(example = "Drafting/write")]
+    pub(crate) workflow: String,
+    /// The key of the object that it works on.
+    pub(crate) key: Option<String>,
+    /// How it is, without what it sent off; null if the engine does not know any more.
+    pub(crate) status: Option<RunStatus>,
+    /// When it began; null while it waits for its time.
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    /// The build that works on it.
+    pub(crate) deployment: Option<String>,
+    /// Whether the engine still has its steps.
+    pub(crate) journal: Journal,
+    /// What it failed with, the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<String>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_retry_at: Option<DateTime<Utc>>,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting_for: Option<WaitingFor>,
 }
 
 /// A run as the engine knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RunTree {
-    pub(crate) status: RunStatus,
-    pub(crate) started_at: Option<DateTime<Utc>>,
+pub(crate) struct Tree {
+    /// The invocation that everything began with.
+    pub(crate) root: Invoked,
+    /// Its steps, in the order in which they began.
+    pub(crate) steps: Vec<Step>,
+    /// How the whole tree is; null if the engine does not know the run any more.
+    pub(crate) status: Option<RunStatus>,
+    /// When the last of it ended; null while anything goes on.
     pub(crate) finished_at: Option<DateTime<Utc>>,
-    pub(crate) deployment: Option<String>,
-    pub(crate) failure: Option<String>,
-    pub(crate) steps: Vec<StepView>,
-    /// Whether parts were left out because there were too many.
+    /// Whether there is more than is shown.
     pub(crate) truncated: bool,
 }
 
-/// Services whose later work does not keep a run open: counters are read for weeks after all else is done.
-const BACKGROUND: &[&str] = &["Metrics"];
-
-/// The invocation that an entry started, if it is a call.
-pub(super) fn callee(entry: &Entry) -> Option<String> {
-    if !matches!(entry.entry_type.as_str(), "Command: Call" | "Command: OneWayCall") {
-        return None;
+impl Tree {
+    /// The invocations that somebody may change through this run, with how they are: its own, and what those called or sent that is no object. An
+    /// object serves other runs as well; it is left alone unless `objects`.
+    pub(crate) fn changeable(&self, objects: bool) -> Vec<(&str, RunStatus)> {
+        let mut found: Vec<(&str, RunStatus)> =
+            self.root.status.map(|status| (self.root.invocation_id.as_str(), status)).into_iter().collect();
+        collect(&self.steps, objects, &mut found);
+        found
     }
-    Some(body(entry)?.get("invocation_id")?.as_str()?.to_owned())
+
+    /// Whether nothing in the whole tree will change any more.
+    pub(crate) fn is_final(&self) -> bool {
+        self.status.is_none_or(RunStatus::is_final)
+    }
+}
+
+/// Makes the tree under `root`, which was begun at `begun_at`.
+pub(crate) fn build(root: &InvocationId, begun_at: DateTime<Utc>, rows: &Rows) -> Tree {
+    let mut builder = Builder { rows, shown: HashSet::new() };
+    let (root, steps) = builder.invocation(root, None, Some(begun_at));
+    let status = root.status.map(|own| {
+        let mut most = own;
+        urgent(&steps, &mut most);
+        if own != RunStatus::Completed && most.is_final() { own } else { most }
+    });
+    let finished_at = if status.is_some_and(RunStatus::is_final) { root.finished_at.max(last_end(&steps)) } else { None };
+    Tree { root, steps, status, finished_at, truncated: rows.truncated }
+}
+
+/// Only what is under way, and what nobody waited for and failed, says more than its parent.
+fn urgent(steps: &[Step], most: &mut RunStatus) {
+    for step in steps {
+        if let Some(status) = step.invoked.as_ref().and_then(|invoked| invoked.status)
+            && status.urgency() > most.urgency()
+            && (step.kind == StepKind::Send || !status.is_final())
+        {
+            *most = status;
+        }
+        urgent(&step.children, most);
+    }
+}
+
+fn last_end(steps: &[Step]) -> Option<DateTime<Utc>> {
+    steps.iter().filter_map(|step| step.invoked.as_ref().and_then(|invoked| invoked.finished_at).max(last_end(&step.children))).max()
+}
+
+fn collect<'a>(steps: &'a [Step], objects: bool, found: &mut Vec<(&'a str, RunStatus)>) {
+    for step in steps {
+        if let Some(invoked) = step.invoked.as_ref().filter(|invoked| objects || invoked.key.is_none()) {
+            found.extend(invoked.status.map(|status| (invoked.invocation_id.as_str(), status)));
+            collect(&step.children, objects, found);
+        }
+    }
+}
+
+struct Builder<'a> {
+    rows: &'a Rows,
+    /// An invocation that was called twice under one idempotency key is shown once.
+    shown: HashSet<InvocationId>,
+}
+
+impl Builder<'_> {
+    fn invocation(&mut self, id: &InvocationId, workflow: Option<String>, begun_at: Option<DateTime<Utc>>) -> (Invoked, Vec<Step>) {
+        let Some(row) = self.rows.invocations.get(id) else { return (self.unknown(id, workflow, begun_at), Vec::new()) };
+        let steps = if self.shown.insert(id.clone()) { self.steps(row) } else { Vec::new() };
+        let status = status(row);
+        let journal = if status.is_final() && !self.rows.entries.contains_key(id) { Journal::Expired } else { Journal::Kept };
+        let invoked = Invoked {
+            invocation_id: id.to_string(),
+            workflow: format!("{}/{}", row.target_service_name, row.target_handler_name),
+            key: row.target_service_key.clone(),
+            status: Some(status),
+            started_at: if row.status == "scheduled" { None } else { row.running_at.or(row.created_at) },
+            finished_at: row.completed_at,
+            deployment: row.pinned_deployment_id.clone(),
+            journal,
+            failure: failure(row),
+            next_retry_at: if status == RunStatus::BackingOff { row.next_retry_at } else { None },
+            waiting_for: waiting_for(row),
+        };
+        (invoked, steps)
+    }
+
+    /// An invocation that the engine does not know: not yet, or not any more.
+    fn unknown(&self, id: &InvocationId, workflow: Option<String>, begun_at: Option<DateTime<Utc>>) -> Invoked {
+        let fresh = begun_at.is_some_and(|at| self.rows.read_at - at < ON_ITS_WAY);
+        Invoked {
+            invocation_id: id.to_string(),
+            workflow: workflow.unwrap_or_default(),
+            key: None,
+            status: fresh.then_some(RunStatus::Queued),
+            started_at: if fresh { None } else { begun_at },
+            finished_at: None,
+            deployment: None,
+            // Beyond the bounds of the tree nothing was asked for, so nothing can be said.
+            journal: if fresh || self.rows.truncated { Journal::Kept } else { Journal::Expired },
+            failure: None,
+            next_retry_at: None,
+            waiting_for: None,
+        }
+    }
+
+    fn steps(&mut self, row: &Invocation) -> Vec<Step> {
+        let rows = self.rows;
+        let Some(entries) = rows.entries.get(&row.id) else { return Vec::new() };
+        let ends = completions(entries);
+        let failures = self.failures(&row.id);
+        let mut steps = Vec::new();
+        let mut command_index = 0;
+        for entry in entries {
+            let Some(command) = entry.entry_type.strip_prefix("Command: ") else { continue };
+            let failed = failures.get(&command_index).cloned().unwrap_or_default();
+            let step = match command {
+                "Run" => Some(effect(row, entry, &ends, command_index, failed)),
+                "Sleep" => Some(sleep(row, entry, &ends)),
+                "Call" => self.call(entry, &ends),
+                "OneWayCall" => self.send(entry),
+                _ => None,
+            };
+            steps.extend(step);
+            command_index += 1;
+        }
+        steps
+    }
+
+    fn call(&mut self, entry: &Entry, ends: &Ends) -> Option<Step> {
+        let mut step = self.invoke(entry, StepKind::Call)?;
+        step.started_at = entry.appended_at;
+        if let Some(end) = number(entry, "result_completion_id").and_then(|id| ends.get(&id)) {
+            let cancelled = step.status == Some(RunStatus::Cancelled);
+            step.status = Some(match (end.failed, cancelled) {
+                (false, _) => RunStatus::Completed,
+                (true, true) => RunStatus::Cancelled,
+                (true, false) => RunStatus::Failed,
+            });
+            step.took_ms = took(entry.appended_at, end.at);
+            step.waiting_for = None;
+        }
+        Some(step)
+    }
+
+    fn send(&mut self, entry: &Entry) -> Option<Step> {
+        let mut step = self.invoke(entry, StepKind::Send)?;
+        let invoked = step.invoked.as_ref()?;
+        step.started_at = invoked.started_at;
+        step.took_ms = took(invoked.started_at, invoked.finished_at);
+        Some(step)
+    }
+
+    fn invoke(&mut self, entry: &Entry, kind: StepKind) -> Option<Step> {
+        let id = callee(entry)?;
+        let (invoked, children) = self.invocation(&id, target(entry), entry.appended_at);
+        Some(Step {
+            index: entry.index,
+            name: invoked.workflow.clone(),
+            kind,
+            status: invoked.status,
+            attempts: 1,
+            started_at: None,
+            took_ms: None,
+            failure: invoked.failure.clone(),
+            next_retry_at: invoked.next_retry_at,
+            waiting_for: invoked.waiting_for.clone(),
+            invoked: Some(invoked),
+            children,
+        })
+    }
+
+    /// The failed attempts of each command: how many, and what the last one said.
+    fn failures(&self, id: &InvocationId) -> HashMap<u64, (u64, String)> {
+        let mut failures: HashMap<u64, (u64, String)> = HashMap::new();
+        for event in self.rows.events.get(id).into_iter().flatten().filter(|e| e.event_type == "TransientError") {
+            let Some(json) = event.event_json.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok()) else { continue };
+            let Some(command) = json.get("related_command_index").and_then(Value::as_u64) else { continue };
+            let failed = failures.entry(command).or_default();
+            failed.0 += 1;
+            failed.1 = json.get("error_message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        }
+        failures
+    }
+}
+
+struct End {
+    at: Option<DateTime<Utc>>,
+    failed: bool,
+    failure: Option<String>,
+}
+
+type Ends = HashMap<u64, End>;
+
+fn effect(row: &Invocation, entry: &Entry, ends: &Ends, command_index: u64, (failed, said): (u64, String)) -> Step {
+    let end = number(entry, "completion_id").and_then(|id| ends.get(&id));
+    let invocation = status(row);
+    let tried_now = row.last_failure_related_command_index == Some(command_index);
+    let status = match end {
+        Some(end) if end.failed => RunStatus::Failed,
+        Some(_) => RunStatus::Completed,
+        // It ended while this was under way.
+        None if invocation.is_final() => {
+            if invocation == RunStatus::Failed {
+                RunStatus::Failed
+            } else {
+                RunStatus::Cancelled
+            }
+        }
+        None if matches!(invocation, RunStatus::BackingOff | RunStatus::Paused) => invocation,
+        None => RunStatus::Running,
+    };
+    let floor = if status == RunStatus::BackingOff { failed.max(1) } else { failed + 1 };
+    let failure = match end {
+        Some(end) => end.failure.clone(),
+        None => row.last_failure.clone().filter(|_| tried_now).or_else(|| (!said.is_empty()).then_some(said)),
+    };
+    Step {
+        index: entry.index,
+        name: entry.name.clone().unwrap_or_default(),
+        kind: StepKind::Step,
+        status: Some(status),
+        attempts: if end.is_none() && tried_now { floor.max(row.retry_count.unwrap_or_default()) } else { floor },
+        started_at: entry.appended_at,
+        took_ms: end.and_then(|end| took(entry.appended_at, end.at)),
+        failure,
+        next_retry_at: if status == RunStatus::BackingOff { row.next_retry_at } else { None },
+        waiting_for: None,
+        invoked: None,
+        children: Vec::new(),
+    }
+}
+
+fn sleep(row: &Invocation, entry: &Entry, ends: &Ends) -> Step {
+    let end = number(entry, "completion_id").and_then(|id| ends.get(&id));
+    let until = number(entry, "wake_up_time").and_then(|ms| DateTime::from_timestamp_millis(i64::try_from(ms).ok()?));
+    let status = match end {
+        Some(_) => RunStatus::Completed,
+        None if status(row).is_final() => RunStatus::Cancelled,
+        None => RunStatus::Waiting,
+    };
+    Step {
+        index: entry.index,
+        name: entry.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "sleep".to_owned()),
+        kind: StepKind::Sleep,
+        status: Some(status),
+        attempts: 1,
+        started_at: entry.appended_at,
+        took_ms: end.and_then(|end| took(entry.appended_at, end.at)),
+        failure: None,
+        next_retry_at: None,
+        waiting_for: (status == RunStatus::Waiting).then_some(WaitingFor { what: "time", until }),
+        invoked: None,
+        children: Vec::new(),
+    }
+}
+
+/// How an invocation is.
+pub(crate) fn status(row: &Invocation) -> RunStatus {
+    match row.status.as_str() {
+        "running" => RunStatus::Running,
+        "suspended" | "scheduled" => RunStatus::Waiting,
+        "backing-off" => RunStatus::BackingOff,
+        "paused" => RunStatus::Paused,
+        "completed" if row.completion_result.as_deref() == Some("success") => RunStatus::Completed,
+        // What the engine itself writes; a handler that wants to say 409 says more than this word.
+        "completed" if row.completion_failure.as_deref() == Some("[409] cancelled") => RunStatus::Cancelled,
+        "completed" => RunStatus::Failed,
+        _ => RunStatus::Queued,
+    }
+}
+
+fn failure(row: &Invocation) -> Option<String> {
+    row.completion_failure.clone().or_else(|| if row.status == "completed" { None } else { row.last_failure.clone() })
+}
+
+fn waiting_for(row: &Invocation) -> Option<WaitingFor> {
+    match row.status.as_str() {
+        "scheduled" => Some(WaitingFor { what: "start", until: row.scheduled_start_at }),
+        "inboxed" => Some(WaitingFor { what: "turn", until: None }),
+        "suspended" => Some(WaitingFor { what: "answer", until: None }),
+        _ => None,
+    }
 }
 
 /// What stands inside `{"Command": {"Run": ...}}`.
 fn body(entry: &Entry) -> Option<Value> {
     let Value::Object(outer) = serde_json::from_str(entry.entry_lite_json.as_deref()?).ok()? else { return None };
-    let (_, Value::Object(inner)) = outer.into_iter().next()? else { return None };
+    let Value::Object(inner) = outer.into_iter().next()?.1 else { return None };
     inner.into_iter().next().map(|(_, value)| value)
 }
 
-struct Book<'a> {
-    invocations: HashMap<&'a str, &'a Invocation>,
-    entries: HashMap<&'a str, Vec<&'a Entry>>,
-    /// Failed attempts by invocation and by name of the step: how many, and what the last one said.
-    failures: HashMap<(&'a str, String), (u64, String)>,
+fn number(entry: &Entry, field: &str) -> Option<u64> {
+    body(entry)?.get(field)?.as_u64()
 }
 
-/// Makes the tree of `root`.
-pub(super) fn build(root: &str, rows: &Rows) -> RunTree {
-    let mut entries: HashMap<&str, Vec<&Entry>> = HashMap::new();
-    for entry in &rows.entries {
-        entries.entry(&entry.id).or_default().push(entry);
-    }
-    for list in entries.values_mut() {
-        list.sort_by_key(|e| e.index);
-    }
-    let mut failures: HashMap<(&str, String), (u64, String)> = HashMap::new();
-    for event in &rows.events {
-        let Some(Value::Object(json)) = event.event_json.as_deref().and_then(|t| serde_json::from_str(t).ok()) else { continue };
-        let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let failed = failures.entry((&event.id, text("related_command_name"))).or_default();
-        failed.0 += 1;
-        failed.1 = text("error_message");
-    }
-    let invocations = rows.invocations.iter().map(|i| (i.id.as_str(), i)).collect();
-    let book = Book { invocations, entries, failures };
-
-    let steps = book.steps(root);
-    let invocation = book.invocations.get(root);
-    let own = invocation.map_or(RunStatus::Queued, |i| status(i));
-    let sum = if matches!(own, RunStatus::Failed | RunStatus::Cancelled) { own } else { overall(own, &steps) };
-    let finished_at = if sum.is_final() { book.invocations.values().filter_map(|i| i.completed_at).max() } else { None };
-    RunTree {
-        status: sum,
-        started_at: invocation.and_then(|i| i.created_at),
-        finished_at,
-        deployment: invocation.and_then(|i| i.pinned_deployment_id.clone()),
-        failure: invocation.and_then(|i| failure(i)).or_else(|| if sum == RunStatus::Failed { sent_failure(&steps) } else { None }),
-        steps,
-        truncated: rows.truncated,
-    }
-}
-
-impl Book<'_> {
-    fn steps(&self, invocation: &str) -> Vec<StepView> {
-        let none = Vec::new();
-        let entries = self.entries.get(invocation).unwrap_or(&none);
-        let done = completions(entries);
-        // The engine stores a step together with its result, so that a step begins when what stands before it was stored.
-        let mut before = self.invocations.get(invocation).and_then(|i| i.running_at.or(i.created_at));
-        let mut steps = Vec::new();
-        for entry in entries {
-            if let Some(step) = self.step(entry, &done, before) {
-                steps.push(step);
-            }
-            before = entry.appended_at.or(before);
-        }
-        steps.extend(self.invocations.get(invocation).and_then(|i| under_way(i, &steps, before)));
-        steps
-    }
-
-    fn step(&self, entry: &Entry, done: &HashMap<u64, (DateTime<Utc>, bool)>, before: Option<DateTime<Utc>>) -> Option<StepView> {
-        let command = entry.entry_type.strip_prefix("Command: ")?;
-        let body = body(entry).unwrap_or_default();
-        let name = entry.name.clone().filter(|n| !n.is_empty());
-        let number = |field: &str| body.get(field).and_then(Value::as_u64);
-        let completed = |field: &str| number(field).and_then(|id| done.get(&id)).copied();
-        let (kind, name, completed) = match command {
-            "Run" => ("run", name?, completed("completion_id")),
-            "Sleep" => ("sleep", name.unwrap_or_else(|| "sleep".to_owned()), completed("completion_id")),
-            "GetPromise" => ("wait", name.unwrap_or_else(|| "wait".to_owned()), completed("completion_id")),
-            "Call" | "OneWayCall" => return self.call(entry, command == "Call", before),
-            _ => return None,
-        };
-        let (failed, words) = self.failures.get(&(entry.id.as_str(), name.clone())).cloned().unwrap_or_default();
-        let (status, ended) = match completed {
-            Some((at, true)) => (RunStatus::Completed, Some(at)),
-            Some((at, false)) => (RunStatus::Failed, Some(at)),
-            None if kind == "run" => (RunStatus::Running, None),
-            None => (RunStatus::Waiting, None),
-        };
-        let started_at = if kind == "run" { before.or(entry.appended_at) } else { entry.appended_at };
-        Some(StepView {
-            index: entry.index,
-            name,
-            kind,
-            status,
-            attempts: failed + 1,
-            started_at,
-            took_ms: took(started_at, ended),
-            failure: (!words.is_empty() && status != RunStatus::Completed).then_some(words),
-            next_at: None,
-            invocation_id: None,
-            children: Vec::new(),
-        })
-    }
-
-    fn call(&self, entry: &Entry, waits: bool, before: Option<DateTime<Utc>>) -> Option<StepView> {
-        let id = callee(entry)?;
-        let kind = if waits { "call" } else { "send" };
-        let Some(invocation) = self.invocations.get(id.as_str()) else {
-            // Older than the engine keeps it, or left out: it is known that it was called.
-            return Some(StepView {
-                index: entry.index,
-                name: target_name(entry),
-                kind,
-                status: RunStatus::Completed,
-                attempts: 1,
-                started_at: entry.appended_at,
-                took_ms: None,
-                failure: None,
-                next_at: None,
-                invocation_id: Some(id),
-                children: Vec::new(),
-            });
-        };
-        let started_at = invocation.running_at.or(invocation.created_at).or(before);
-        Some(StepView {
-            index: entry.index,
-            name: format!("{}/{}", invocation.target_service_name, invocation.target_handler_name),
-            kind,
-            status: status(invocation),
-            attempts: invocation.retry_count.unwrap_or(1).max(1),
-            started_at,
-            took_ms: took(started_at, invocation.completed_at),
-            failure: failure(invocation),
-            next_at: next_at(invocation),
-            children: self.steps(&id),
-            invocation_id: Some(id),
-        })
-    }
-}
-
-/// The step that is being tried and has no result yet: the engine knows its name once an attempt has failed.
-fn under_way(invocation: &Invocation, steps: &[StepView], before: Option<DateTime<Utc>>) -> Option<StepView> {
-    let name = invocation.last_failure_related_command_name.clone().filter(|n| !n.is_empty())?;
-    if status(invocation).is_final() || steps.iter().any(|s| s.kind == "run" && s.name == name) {
+/// The invocation that an entry started, if it is a call or a send.
+pub(super) fn callee(entry: &Entry) -> Option<InvocationId> {
+    if !matches!(entry.entry_type.as_str(), "Command: Call" | "Command: OneWayCall") {
         return None;
     }
-    Some(StepView {
-        index: steps.last().map_or(0, |s| s.index + 1),
-        name,
-        kind: "run",
-        status: status(invocation),
-        attempts: invocation.retry_count.unwrap_or(1),
-        started_at: before,
-        took_ms: None,
-        failure: invocation.last_failure.clone(),
-        next_at: next_at(invocation),
-        invocation_id: None,
-        children: Vec::new(),
-    })
+    body(entry)?.get("invocation_id")?.as_str()?.parse().ok()
 }
 
-/// When each completion came, and whether it was a success.
-fn completions(entries: &[&Entry]) -> HashMap<u64, (DateTime<Utc>, bool)> {
-    let mut done = HashMap::new();
-    for entry in entries {
-        if !entry.entry_type.starts_with("Notification: ") {
-            continue;
-        }
-        let Some(json) = entry.entry_lite_json.as_deref().and_then(|t| serde_json::from_str::<Value>(t).ok()) else { continue };
-        let Some(notification) = json.get("Notification") else { continue };
-        if let (Some(id), Some(at)) = (notification.pointer("/id/CompletionId").and_then(Value::as_u64), entry.appended_at) {
-            done.insert(id, (at, notification.get("result").and_then(Value::as_str) != Some("Failure")));
+/// `Service/handler` as the caller's journal has it.
+fn target(entry: &Entry) -> Option<String> {
+    let body = body(entry)?;
+    let target = body.get("invocation_target")?.as_object()?.values().next()?;
+    Some(format!("{}/{}", target.get("name")?.as_str()?, target.get("handler")?.as_str()?))
+}
+
+/// Whether an entry says that a step failed for good.
+pub(super) fn is_failed_step(entry: &Entry) -> bool {
+    entry.entry_type == "Notification: Run" && entry.entry_lite_json.as_deref().is_some_and(|json| json.contains(r#""result":"Failure""#))
+}
+
+/// What the payload of a failed step says.
+pub(super) fn failure_message(payload: &str) -> Option<String> {
+    fn find(value: &Value) -> Option<&str> {
+        match value {
+            Value::Object(map) => map.get("message").and_then(Value::as_str).or_else(|| map.values().find_map(find)),
+            _ => None,
         }
     }
-    done
+    find(&serde_json::from_str(payload).ok()?).map(str::to_owned)
 }
 
-fn target_name(entry: &Entry) -> String {
-    let body = body(entry).unwrap_or_default();
-    let target = body.get("invocation_target").and_then(Value::as_object).and_then(|t| t.values().next());
-    let part = |name: &str| target.and_then(|t| t.get(name)).and_then(Value::as_str).unwrap_or("?").to_owned();
-    format!("{}/{}", part("name"), part("handler"))
+/// When each completion came, by its number.
+fn completions(entries: &[Entry]) -> Ends {
+    let mut ends = Ends::new();
+    for entry in entries.iter().filter(|e| e.entry_type.starts_with("Notification: ")) {
+        let Some(json) = entry.entry_lite_json.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok()) else { continue };
+        if let Some(id) = json.pointer("/Notification/id/CompletionId").and_then(Value::as_u64) {
+            let failed = json.pointer("/Notification/result").and_then(Value::as_str) == Some("Failure");
+            ends.insert(id, End { at: entry.appended_at, failed, failure: entry.failure.clone() });
+        }
+    }
+    ends
 }
 
 fn took(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Option<i64> {
     Some((to? - from?).num_milliseconds().max(0))
 }
 
-fn status(invocation: &Invocation) -> RunStatus {
-    match invocation.status.as_str() {
-        "running" => RunStatus::Running,
-        "suspended" | "scheduled" => RunStatus::Waiting,
-        "backing-off" => RunStatus::BackingOff,
-        "paused" => RunStatus::Paused,
-        "completed" if invocation.completion_result.as_deref() == Some("success") => RunStatus::Completed,
-        "completed" if invocation.completion_failure.as_deref().is_some_and(|f| f.to_lowercase().contains("cancelled")) => {
-            RunStatus::Cancelled
-        }
-        "completed" => RunStatus::Failed,
-        _ => RunStatus::Queued,
-    }
-}
-
-fn failure(invocation: &Invocation) -> Option<String> {
-    invocation.completion_failure.clone().or_else(|| if status(invocation).is_final() { None } else { invocation.last_failure.clone() })
-}
-
-fn next_at(invocation: &Invocation) -> Option<DateTime<Utc>> {
-    match status(invocation) {
-        RunStatus::BackingOff => invocation.next_retry_at,
-        RunStatus::Waiting => invocation.scheduled_start_at,
-        _ => None,
-    }
-}
-
-/// A run is what its most urgent part is; done when all that it started is done, and failed or cancelled if something that it sent off is.
-fn overall(own: RunStatus, steps: &[StepView]) -> RunStatus {
-    let mut most = own;
-    visit(steps, &mut |step| {
-        if step.status.urgency() > most.urgency() {
-            most = step.status;
-        }
-    });
-    if !most.is_final() {
-        most
-    } else if sent_failure(steps).is_some() {
-        RunStatus::Failed
-    } else if was_cancelled(steps) {
-        RunStatus::Cancelled
-    } else {
-        most
-    }
-}
-
-/// Whether something that was sent off was stopped.
-fn was_cancelled(steps: &[StepView]) -> bool {
-    let mut found = false;
-    visit(steps, &mut |step| found |= step.kind == "send" && step.status == RunStatus::Cancelled);
-    found
-}
-
-/// What a step that was sent off failed with: nobody waits for it, so nobody else tells.
-fn sent_failure(steps: &[StepView]) -> Option<String> {
-    let mut found = None;
-    visit(steps, &mut |step| {
-        if step.kind == "send" && step.status == RunStatus::Failed && found.is_none() {
-            found = Some(step.failure.clone().unwrap_or_default());
-        }
-    });
-    found
-}
-
-/// Every step that keeps a run open.
-fn visit(steps: &[StepView], see: &mut impl FnMut(&StepView)) {
-    for step in steps {
-        let service = step.name.split('/').next().unwrap_or_default();
-        if step.kind == "send" && BACKGROUND.contains(&service) {
-            continue;
-        }
-        see(step);
-        visit(&step.children, see);
-    }
-}
-
 #[cfg(test)]
-#[path = "tree_tests.rs"]
 mod tests;

@@ -1,208 +1,271 @@
-//! Live progress: all watchers of one run share one task that asks the engine.
+//! Live progress: all who watch a run share one task that asks the engine.
 //!
-//! The task writes what changed into a log; each watcher reads the log at its own pace, so that a slow one holds up nobody. An event's id is
-//! `<log>.<number>`: a watcher that comes back with one goes on after it, or, if that log is gone, sees the present state anew, which is safe
-//! because a `step` event says all there is to say about its step.
+//! The task keeps a board: the latest of each step, with the number of the change that made it so. A watcher remembers the last number that it
+//! was given and gets whatever changed since. So a slow watcher skips what is over, holds up nobody and costs no memory, and one that comes back
+//! with the number of its last event has missed nothing.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use domain::ids::RunId;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use ulid::Ulid;
 
 use super::{
-    rows::RunSource,
-    tree::{RunTree, StepView},
+    tables::{InvocationId, Rows, Tables},
+    tree::{self, Step, Tree},
 };
 
-/// How often the engine is asked while something happens, and at the longest while nothing does.
-const QUICK: Duration = Duration::from_millis(250);
-const SLOW: Duration = Duration::from_secs(2);
+/// How often the engine is asked while something happens.
+const QUICK: Duration = Duration::from_millis(150);
+/// How often at least, when nothing does or the engine is away.
+const SLOW: Duration = Duration::from_secs(1);
+/// For how long a board is kept that nobody watches.
+const KEEP: Duration = Duration::from_secs(300);
+/// How many of those are kept at most.
+const MAX_KEPT: usize = 200;
 
-/// Something that changed.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Event {
-    /// `step`, `status` or `done`.
-    pub(crate) kind: &'static str,
-    /// What about.
-    pub(crate) data: Value,
+/// What stands in one place of a board.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Step(String, u32),
+    Status,
+    Done,
 }
 
-/// What happened in a run since it is watched.
-#[derive(Debug)]
-pub(crate) struct Log {
-    /// Tells this log from an earlier one of the same run.
-    id: String,
-    events: Mutex<Vec<Event>>,
-    /// How many events there are, and whether no more will come.
-    state: watch::Sender<(usize, bool)>,
+#[derive(Debug, Clone)]
+struct Card {
+    number: u64,
+    event: &'static str,
+    data: Arc<str>,
 }
 
-impl Log {
-    fn new() -> Self {
-        Self { id: Ulid::generate().to_string(), events: Mutex::default(), state: watch::Sender::new((0, false)) }
+/// The latest of a run.
+#[derive(Debug, Default)]
+struct Board {
+    cards: HashMap<Place, Card>,
+    /// Of the last change.
+    number: u64,
+    done: bool,
+}
+
+impl Board {
+    /// Puts up what is new. Returns whether anything was.
+    fn show(&mut self, tree: &Tree) -> bool {
+        let before = self.number;
+        self.steps(&tree.root.invocation_id, &tree.steps);
+        let root = &tree.root;
+        let status = json!({
+            "status": tree.status, "workflow_status": root.status, "started_at": root.started_at, "finished_at": tree.finished_at,
+            "failure": root.failure, "next_retry_at": root.next_retry_at, "waiting_for": root.waiting_for, "journal": root.journal,
+            "truncated": tree.truncated,
+        });
+        self.put(Place::Status, "status", &status);
+        if tree.is_final() {
+            self.put(Place::Done, "done", &json!({"status": tree.status}));
+            self.done = true;
+        }
+        self.number != before
     }
 
-    fn push(&self, new: Vec<Event>, end: bool) {
-        if new.is_empty() && !end {
+    fn steps(&mut self, invocation: &str, steps: &[Step]) {
+        for step in steps {
+            let mut data = serde_json::to_value(step).unwrap_or_default();
+            if let Value::Object(fields) = &mut data {
+                // They come as steps of their own, in the journal of `invoked`.
+                fields.remove("children");
+                fields.insert("invocation_id".to_owned(), invocation.into());
+            }
+            self.put(Place::Step(invocation.to_owned(), step.index), "step", &data);
+            if let Some(invoked) = &step.invoked {
+                self.steps(&invoked.invocation_id, &step.children);
+            }
+        }
+    }
+
+    fn put(&mut self, place: Place, event: &'static str, data: &Value) {
+        let data = data.to_string();
+        if self.cards.get(&place).is_some_and(|card| *card.data == *data) {
             return;
         }
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.extend(new);
-        self.state.send_replace((events.len(), end));
+        self.number += 1;
+        self.cards.insert(place, Card { number: self.number, event, data: data.into() });
     }
 
-    fn from(&self, position: usize) -> Vec<Event> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.get(position..).unwrap_or_default().to_vec()
+    fn since(&self, number: u64) -> Vec<Card> {
+        let mut cards: Vec<Card> = self.cards.values().filter(|card| card.number > number).cloned().collect();
+        cards.sort_by_key(|card| card.number);
+        cards
     }
 }
 
-/// One watcher's place in a log.
+/// One run that is, or was until lately, watched.
 #[derive(Debug)]
-pub(crate) struct Watcher {
-    log: Arc<Log>,
-    state: watch::Receiver<(usize, bool)>,
-    position: usize,
+struct Watched {
+    /// Tells the numbers of this board from those of an earlier one, or of another gateway.
+    epoch: String,
+    board: watch::Sender<Board>,
 }
 
-impl Watcher {
-    /// The next events with their ids, as soon as there are any; `None` when no more will come.
-    pub(crate) async fn next(&mut self) -> Option<Vec<(String, Event)>> {
-        loop {
-            let (length, ended) = *self.state.borrow_and_update();
-            if length > self.position {
-                let events = self.log.from(self.position);
-                let first = self.position + 1;
-                self.position += events.len();
-                let named = |(n, event)| (format!("{}.{}", self.log.id, first + n), event);
-                return Some(events.into_iter().enumerate().map(named).collect());
-            }
-            if ended || self.state.changed().await.is_err() {
-                return None;
-            }
-        }
-    }
+#[derive(Debug)]
+struct Kept {
+    watched: Arc<Watched>,
+    /// Since when nobody asks the engine for it.
+    idle_since: Option<Instant>,
 }
 
 /// The runs that are being watched.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Watchers(Arc<Mutex<HashMap<RunId, Arc<Log>>>>);
+pub(crate) struct Watchers(Arc<Inner>);
 
-impl Watchers {
-    /// Watches a run. `last` is the id of the last event that this watcher saw.
-    pub(crate) fn watch(&self, source: &Arc<dyn RunSource>, run: RunId, invocation: &str, last: Option<&str>) -> Watcher {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = match runs.get(&run) {
-            Some(log) if !log.state.borrow().1 => Arc::clone(log),
-            _ => {
-                let log = Arc::new(Log::new());
-                runs.insert(run, Arc::clone(&log));
-                let task = follow(self.clone(), Arc::clone(source), run, invocation.to_owned(), Arc::clone(&log));
-                // Before this lock is let go, the first watcher counts, so that the task does not find itself unwatched.
-                let state = log.state.subscribe();
-                tokio::spawn(task);
-                return Watcher { position: 0, state, log };
+#[derive(Debug, Default)]
+struct Inner {
+    runs: Mutex<HashMap<InvocationId, Kept>>,
+    polls: AtomicU64,
+}
+
+/// An event as a watcher gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Update {
+    /// For `Last-Event-ID`.
+    pub(crate) id: String,
+    /// `step`, `status`, `done`.
+    pub(crate) event: &'static str,
+    /// JSON.
+    pub(crate) data: Arc<str>,
+}
+
+/// Somebody who watches a run.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    watched: Arc<Watched>,
+    board: watch::Receiver<Board>,
+    seen: u64,
+}
+
+impl Watcher {
+    /// What has changed, as soon as anything has; `None` once everything is over and told.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Update>> {
+        loop {
+            let (cards, done) = {
+                let board = self.board.borrow_and_update();
+                (board.since(self.seen), board.done)
+            };
+            if let Some(last) = cards.last() {
+                self.seen = last.number;
+                let name =
+                    |card: Card| Update { id: format!("{}.{}", self.watched.epoch, card.number), event: card.event, data: card.data };
+                return Some(cards.into_iter().map(name).collect());
             }
-        };
-        let state = log.state.subscribe();
-        let position = last
-            .and_then(|id| id.strip_prefix(log.id.as_str())?.strip_prefix('.')?.parse::<usize>().ok())
-            .filter(|n| *n <= state.borrow().0)
-            .unwrap_or(0);
-        Watcher { position, state, log }
+            if done || self.board.changed().await.is_err() {
+                return None;
+            }
+        }
     }
 
-    /// Forgets a log that nobody watches. `false`: somebody came meanwhile.
-    fn forget(&self, run: RunId, log: &Arc<Log>) -> bool {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.state.receiver_count() > 0 && !log.state.borrow().1 {
+    /// Whether there is nothing to tell and never will be.
+    pub(crate) fn is_over(&self) -> bool {
+        let board = self.board.borrow();
+        board.done && board.number == self.seen
+    }
+}
+
+impl Watchers {
+    /// Watches the run that `invocation` is, which was begun at `begun_at`. `last` is the id of the last event that the watcher saw; if its board
+    /// is gone, everything that is known comes anew.
+    pub(crate) fn watch(
+        &self,
+        tables: &Arc<dyn Tables>,
+        invocation: &InvocationId,
+        begun_at: DateTime<Utc>,
+        last: Option<&str>,
+    ) -> Watcher {
+        let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        sweep(&mut runs);
+        let kept = runs.entry(invocation.clone()).or_insert_with(|| {
+            let watched = Watched { epoch: Ulid::generate().to_string(), board: watch::Sender::new(Board::default()) };
+            Kept { watched: Arc::new(watched), idle_since: Some(Instant::now()) }
+        });
+        let watched = Arc::clone(&kept.watched);
+        // Counted before the task starts and while nobody can end it, so that it does not find itself unwatched.
+        let board = watched.board.subscribe();
+        let (done, newest) = (board.borrow().done, board.borrow().number);
+        if !done && kept.idle_since.take().is_some() {
+            tokio::spawn(follow(self.clone(), Arc::clone(tables), invocation.clone(), begun_at, Arc::clone(&watched)));
+        }
+        let seen = last
+            .and_then(|id| id.strip_prefix(watched.epoch.as_str())?.strip_prefix('.')?.parse::<u64>().ok())
+            .filter(|number| *number <= newest)
+            .unwrap_or(0);
+        Watcher { watched, board, seen }
+    }
+
+    /// How often the engine has been asked for a tree.
+    pub(crate) fn polls(&self) -> u64 {
+        self.0.polls.load(Ordering::Relaxed)
+    }
+
+    /// Ends the asking for a run that is over or that nobody watches; `false` if somebody came meanwhile.
+    fn rest(&self, invocation: &InvocationId, watched: &Watched) -> bool {
+        let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.board.receiver_count() > 0 && !watched.board.borrow().done {
             return false;
         }
-        if runs.get(&run).is_some_and(|other| Arc::ptr_eq(other, log)) {
-            runs.remove(&run);
+        if let Some(kept) = runs.get_mut(invocation) {
+            kept.idle_since = Some(Instant::now());
         }
         true
     }
 }
 
+/// Forgets boards that nobody came back to.
+fn sweep(runs: &mut HashMap<InvocationId, Kept>) {
+    let forgettable = |kept: &Kept| kept.idle_since.filter(|_| kept.watched.board.receiver_count() == 0);
+    runs.retain(|_, kept| forgettable(kept).is_none_or(|since| since.elapsed() < KEEP));
+    let mut idle: Vec<(Instant, InvocationId)> = runs.iter().filter_map(|(id, kept)| Some((forgettable(kept)?, id.clone()))).collect();
+    idle.sort();
+    for (_, id) in idle.iter().take(idle.len().saturating_sub(MAX_KEPT)) {
+        runs.remove(id);
+    }
+}
+
 /// The one task that asks the engine about a run, for as long as anybody watches.
-async fn follow(watchers: Watchers, source: Arc<dyn RunSource>, run: RunId, invocation: String, log: Arc<Log>) {
-    let mut known = Known::default();
+async fn follow(watchers: Watchers, tables: Arc<dyn Tables>, invocation: InvocationId, begun_at: DateTime<Utc>, watched: Arc<Watched>) {
+    let mut known = Rows::default();
     let mut pause = QUICK;
     loop {
-        match source.read(&invocation).await {
-            Ok(tree) => {
-                let events = known.changes(&tree);
-                pause = if events.is_empty() { (pause * 2).min(SLOW) } else { QUICK };
-                let done = tree.status.is_final();
-                log.push(events, done);
-                if done {
-                    watchers.forget(run, &log);
-                    return;
-                }
+        watchers.0.polls.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("pressroom_run_polls_total").increment(1);
+        match tables.read(&invocation, &known).await {
+            Ok(rows) => {
+                let tree = tree::build(&invocation, begun_at, &rows);
+                let news = watched.board.send_if_modified(|board| board.show(&tree));
+                pause = if news { QUICK } else { (pause * 2).min(SLOW) };
+                known = rows;
             }
             Err(error) => {
-                tracing::warn!(%run, %error, "progress cannot be read for the moment");
+                tracing::warn!(%invocation, %error, "progress cannot be read for the moment");
                 pause = SLOW;
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = log.state.closed() => {}
+        if !watched.board.borrow().done {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = watched.board.closed() => {}
+            }
         }
-        if log.state.receiver_count() == 0 && watchers.forget(run, &log) {
+        if (watched.board.borrow().done || watched.board.receiver_count() == 0) && watchers.rest(&invocation, &watched) {
             return;
         }
     }
 }
 
-/// What watchers were told last.
-#[derive(Debug, Default)]
-struct Known {
-    status: Option<Value>,
-    steps: HashMap<String, Value>,
-}
-
-impl Known {
-    fn changes(&mut self, tree: &RunTree) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.steps(&tree.steps, "", &mut events);
-        let status =
-            json!({"status": tree.status, "started_at": tree.started_at, "finished_at": tree.finished_at, "failure": tree.failure});
-        if self.status.as_ref() != Some(&status) {
-            events.push(Event { kind: "status", data: status.clone() });
-            if tree.status.is_final() {
-                events.push(Event { kind: "done", data: status.clone() });
-            }
-            self.status = Some(status);
-        }
-        events
-    }
-
-    /// A step's path (`3/0/2`) is its place in the tree.
-    fn steps(&mut self, steps: &[StepView], above: &str, events: &mut Vec<Event>) {
-        for step in steps {
-            let path = if above.is_empty() { step.index.to_string() } else { format!("{above}/{}", step.index) };
-            let mut data = serde_json::to_value(step).unwrap_or_default();
-            if let Some(object) = data.as_object_mut() {
-                object.remove("children");
-                object.insert("path".to_owned(), json!(path));
-            }
-            if self.steps.get(&path) != Some(&data) {
-                events.push(Event { kind: "step", data: data.clone() });
-                self.steps.insert(path.clone(), data);
-            }
-            self.steps(&step.children, &path, events);
-        }
-    }
-}
-
 #[cfg(test)]
-#[path = "watch_tests.rs"]
 mod tests;

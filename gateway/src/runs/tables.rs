@@ -1,0 +1,285 @@
+//! The engine's own tables: the rows of a run and of everything that it caused.
+//!
+//! A tree is read from its root downwards, a level at a time: an id names its partition, anything else would be a scan of everything
+//! (`sys_journal` has the callee's id in the caller's row).
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    str::FromStr,
+};
+
+use chrono::{DateTime, Utc};
+use futures::{FutureExt, future::BoxFuture};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::engine::{Engine, EngineError};
+
+/// How many levels of calls and sends are followed.
+pub(crate) const MAX_DEPTH: usize = 24;
+/// How many invocations a tree may have.
+pub(crate) const MAX_INVOCATIONS: usize = 500;
+/// How many ids are asked for in one query.
+const BATCH: usize = 100;
+
+/// The engine's id of an invocation, checked: `inv_1` and letters and digits. The engine takes queries as text without bound parameters, so
+/// nothing else may stand where an id does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct InvocationId(String);
+
+/// The text is no id of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the id of an invocation")]
+pub(crate) struct NoInvocationId;
+
+impl FromStr for InvocationId {
+    type Err = NoInvocationId;
+
+    fn from_str(text: &str) -> Result<Self, NoInvocationId> {
+        let body = text.strip_prefix("inv_1").ok_or(NoInvocationId)?;
+        let fits = (1..=64).contains(&body.len()) && body.bytes().all(|b| b.is_ascii_alphanumeric());
+        if fits { Ok(Self(text.to_owned())) } else { Err(NoInvocationId) }
+    }
+}
+
+impl TryFrom<String> for InvocationId {
+    type Error = NoInvocationId;
+
+    fn try_from(text: String) -> Result<Self, NoInvocationId> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for InvocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A row of `sys_invocation`. The engine leaves out what is null.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Invocation {
+    pub(crate) id: InvocationId,
+    pub(crate) target_service_name: String,
+    pub(crate) target_service_key: Option<String>,
+    pub(crate) target_handler_name: String,
+    /// `scheduled`, `inboxed`, `pending`, `ready`, `running`, `backing-off`, `suspended`, `paused`, `completed`.
+    pub(crate) status: String,
+    pub(crate) created_at: Option<DateTime<Utc>>,
+    pub(crate) running_at: Option<DateTime<Utc>>,
+    pub(crate) scheduled_start_at: Option<DateTime<Utc>>,
+    pub(crate) completed_at: Option<DateTime<Utc>>,
+    /// `success` or `failure`.
+    pub(crate) completion_result: Option<String>,
+    pub(crate) completion_failure: Option<String>,
+    /// How often it was tried since it last got on; only while it is not completed.
+    pub(crate) retry_count: Option<u64>,
+    pub(crate) next_retry_at: Option<DateTime<Utc>>,
+    pub(crate) last_failure: Option<String>,
+    /// Counts commands only, as they stand in the journal.
+    pub(crate) last_failure_related_command_index: Option<u64>,
+    pub(crate) pinned_deployment_id: Option<String>,
+}
+
+const INVOCATION: &str = "id, target_service_name, target_service_key, target_handler_name, status, created_at, running_at, scheduled_start_at, \
+     completed_at, completion_result, completion_failure, retry_count, next_retry_at, last_failure, last_failure_related_command_index, \
+     pinned_deployment_id";
+
+/// A row of `sys_journal`, without the payload.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) id: InvocationId,
+    /// Counts commands and notifications.
+    pub(crate) index: u32,
+    /// `Command: X` or `Notification: X`.
+    pub(crate) entry_type: String,
+    pub(crate) name: Option<String>,
+    pub(crate) appended_at: Option<DateTime<Utc>>,
+    /// The entry without its payload, as JSON.
+    pub(crate) entry_lite_json: Option<String>,
+    /// Of a failed step: what it failed with. Not a column; asked for where it is needed.
+    #[serde(skip)]
+    pub(crate) failure: Option<String>,
+}
+
+/// A row of `sys_journal_events`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct JournalEvent {
+    pub(crate) id: InvocationId,
+    /// `TransientError`, `Paused`. The engine writes a failure that is the same as the one before only once.
+    pub(crate) event_type: String,
+    pub(crate) event_json: Option<String>,
+}
+
+/// Everything that was read of one tree.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    pub(crate) invocations: HashMap<InvocationId, Invocation>,
+    /// Each journal in its order.
+    pub(crate) entries: HashMap<InvocationId, Vec<Entry>>,
+    pub(crate) events: HashMap<InvocationId, Vec<JournalEvent>>,
+    /// Whether the tree is larger than what was read.
+    pub(crate) truncated: bool,
+    /// When it was read: what the engine does not know (yet) is judged by it.
+    pub(crate) read_at: DateTime<Utc>,
+}
+
+impl Rows {
+    /// Files rows under their invocations.
+    pub(crate) fn add(&mut self, invocations: Vec<Invocation>, entries: Vec<Entry>, events: Vec<JournalEvent>) {
+        for row in invocations {
+            self.invocations.insert(row.id.clone(), row);
+        }
+        for row in entries {
+            self.entries.entry(row.id.clone()).or_default().push(row);
+        }
+        for row in events {
+            self.events.entry(row.id.clone()).or_default().push(row);
+        }
+    }
+
+    /// Whether nothing about this invocation will change any more.
+    fn is_over(&self, id: &InvocationId) -> bool {
+        self.invocations.get(id).is_some_and(|row| row.status == "completed")
+    }
+
+    /// Whom `id` called or sent to, in its journal's order.
+    fn callees(&self, id: &InvocationId) -> impl Iterator<Item = InvocationId> {
+        self.entries.get(id).into_iter().flatten().filter_map(super::tree::callee)
+    }
+}
+
+/// Where the rows of a tree come from: the engine, or a test.
+pub(crate) trait Tables: Send + Sync + 'static {
+    /// Reads the tree under `root`. `known` is what was read before: what was over then is not asked for again.
+    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, EngineError>>;
+}
+
+impl Tables for Engine {
+    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, EngineError>> {
+        walk(self, vec![root.clone()], known, Detail::Steps, MAX_INVOCATIONS).boxed()
+    }
+}
+
+/// How much of each invocation is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// Everything that a tree shows.
+    Steps,
+    /// What it started, so that its status can be told with theirs.
+    Outline,
+}
+
+/// The trees under all of these roots without their steps: enough for the status of each. However many roots there are, each level takes two queries
+/// a hundred invocations.
+///
+/// # Errors
+/// When the engine is away.
+pub(crate) async fn outlines(engine: &Engine, roots: Vec<InvocationId>) -> Result<Rows, EngineError> {
+    walk(engine, roots, &Rows::default(), Detail::Outline, 4 * MAX_INVOCATIONS).await
+}
+
+async fn walk(engine: &Engine, roots: Vec<InvocationId>, known: &Rows, detail: Detail, most: usize) -> Result<Rows, EngineError> {
+    let mut rows = Rows { read_at: Utc::now(), ..Rows::default() };
+    let mut seen: HashSet<InvocationId> = roots.iter().cloned().collect();
+    let mut level = roots;
+    for _ in 0..MAX_DEPTH {
+        let (over, open): (Vec<_>, Vec<_>) = level.into_iter().partition(|id| known.is_over(id));
+        for id in &over {
+            let journal = known.entries.get(id).cloned().unwrap_or_default();
+            rows.add(known.invocations.get(id).cloned().into_iter().collect(), journal, known.events.get(id).cloned().unwrap_or_default());
+        }
+        for ids in open.chunks(BATCH) {
+            read_some(engine, ids, detail, &mut rows).await?;
+        }
+        let callees: Vec<_> = over.iter().chain(&open).flat_map(|id| rows.callees(id)).collect();
+        let mut next = Vec::new();
+        for callee in callees {
+            if seen.len() >= most && !seen.contains(&callee) {
+                rows.truncated = true;
+            } else if seen.insert(callee.clone()) {
+                next.push(callee);
+            }
+        }
+        if next.is_empty() {
+            return Ok(rows);
+        }
+        level = next;
+    }
+    rows.truncated = true;
+    Ok(rows)
+}
+
+/// The invocations come before their journals: one that is completed in the first answer is complete in the second.
+async fn read_some(engine: &Engine, ids: &[InvocationId], detail: Detail, rows: &mut Rows) -> Result<(), EngineError> {
+    let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+    let invocations = format!("SELECT {INVOCATION} FROM sys_invocation WHERE id IN ({list})");
+    let invocations = ask(engine, "sys_invocation", &invocations).await?;
+    let only = if detail == Detail::Outline { "AND entry_type IN ('Command: Call', 'Command: OneWayCall')" } else { "" };
+    let journal = format!(
+        "SELECT id, index, entry_type, name, appended_at, entry_lite_json FROM sys_journal WHERE id IN ({list}) {only} ORDER BY id, index"
+    );
+    if detail == Detail::Outline {
+        let entries = ask(engine, "sys_journal", &journal).await?;
+        rows.add(invocations, entries, Vec::new());
+        return Ok(());
+    }
+    let events = format!("SELECT id, event_type, event_json FROM sys_journal_events WHERE id IN ({list}) ORDER BY id, appended_at");
+    let (mut entries, events) =
+        tokio::try_join!(ask::<Entry>(engine, "sys_journal", &journal), ask(engine, "sys_journal_events", &events))?;
+    explain(engine, &mut entries).await?;
+    rows.add(invocations, entries, events);
+    Ok(())
+}
+
+/// Adds to the failed steps what they failed with, which only the payload says.
+async fn explain(engine: &Engine, entries: &mut [Entry]) -> Result<(), EngineError> {
+    #[derive(Deserialize)]
+    struct Payload {
+        id: InvocationId,
+        index: u32,
+        entry_json: Option<String>,
+    }
+    let wanted: Vec<String> = entries
+        .iter()
+        .filter(|e| super::tree::is_failed_step(e))
+        .take(BATCH)
+        .map(|e| format!("(id = '{}' AND index = {})", e.id, e.index))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("SELECT id, index, entry_json FROM sys_journal WHERE {}", wanted.join(" OR "));
+    for Payload { id, index, entry_json } in ask::<Payload>(engine, "sys_journal", &sql).await? {
+        if let Some(entry) = entries.iter_mut().find(|e| e.id == id && e.index == index) {
+            entry.failure = entry_json.as_deref().and_then(super::tree::failure_message);
+        }
+    }
+    Ok(())
+}
+
+async fn ask<T: DeserializeOwned>(engine: &Engine, table: &'static str, sql: &str) -> Result<Vec<T>, EngineError> {
+    let started = std::time::Instant::now();
+    let answer = engine.query(sql).await;
+    let outcome = if answer.is_ok() { "ok" } else { "error" };
+    metrics::counter!("pressroom_engine_queries_total", "table" => table, "outcome" => outcome).increment(1);
+    metrics::histogram!("pressroom_engine_query_seconds", "table" => table).record(started.elapsed().as_secs_f64());
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_id_can_stand_in_a_query() {
+        let id: InvocationId = "inv_181jcAcAQzx805TjnVxuFslUlqauZxQORy".parse().unwrap();
+        assert_eq!(id.to_string(), "inv_181jcAcAQzx805TjnVxuFslUlqauZxQORy");
+        for bad in
+            ["", "inv_1", "inv_2abc", "inv_1a'b", "inv_1a OR 1=1", "inv_1a\n", "inv_1ä", "xinv_1a", &format!("inv_1{}", "a".repeat(65))]
+        {
+            assert_eq!(bad.parse::<InvocationId>(), Err(NoInvocationId), "{bad}");
+        }
+    }
+}
