@@ -74,7 +74,7 @@ pub(crate) fn store(settings: &Settings) -> anyhow::Result<Store> {
 
 /// Serves the workflows on `listener` until `shutdown`; what is under way then gets time to reach its next journal entry.
 pub(crate) async fn serve(world: &World, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    restate_sdk::http_server::HttpServer::new(workflows::endpoint(world)).serve_with_cancel(listener, shutdown).await;
+    workflows::serve(workflows::endpoint(world), listener, shutdown).await;
 }
 
 /// The address under which restate-server reaches this build: runs that began on another build stay with that one.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use restate_sdk::http_server::HttpServer;
 use tokio::runtime::Runtime;
 use url::Url;
 use workflows::world::World;
@@ -35,7 +34,7 @@ impl Worker {
             let _on_it = runtime.enter();
             let endpoint = workflows::endpoint(&world()?);
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            runtime.spawn(HttpServer::new(endpoint).serve_with_cancel(listener, std::future::pending::<()>()));
+            runtime.spawn(workflows::serve(endpoint, listener, std::future::pending::<()>()));
         }
         Ok(Self { address, runtime: Some(runtime) })
     }

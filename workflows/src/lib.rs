@@ -15,8 +15,10 @@ pub mod metrics;
 pub mod model;
 pub mod publication;
 pub mod refuse;
+pub mod serve;
 pub mod step;
 pub mod voice_training;
 pub mod world;
 
 pub use endpoint::endpoint;
+pub use serve::serve;
