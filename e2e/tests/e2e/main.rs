@@ -9,3 +9,4 @@ mod digests;
 mod house;
 mod publishing;
 mod tenancy;
+mod walls;
