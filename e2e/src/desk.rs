@@ -1,9 +1,10 @@
 //! What a person at the desk does with posts: plans, moves, stops, answers, and looks how it went.
 
+use activities::store::posts;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use domain::{
-    ids::PostId,
+    ids::{CampaignId, PostId},
     platform::Platform,
     post::PostStatus,
     schedule::{At, OnGap, OnOverlap, ScheduleSpec, WallTime},
@@ -11,7 +12,7 @@ use domain::{
 use serde_json::{Value, json};
 use workflows::publication::{Cancel, Fire, PersonsVerdict, Resolve, Schedule, Scheduled};
 
-use crate::{Newsroom, books::Told, engine::Refusal, wait};
+use crate::{Newsroom, books::Told, engine::Refusal, newsroom::told, wait};
 
 /// As soon as possible.
 #[must_use]
@@ -109,6 +110,45 @@ impl Newsroom {
             Ok(told) => Ok(told),
             Err(error) => anyhow::bail!("{error:#}\nthe engine has in hand: {:#?}", self.engine.unfinished().await),
         }
+    }
+
+    /// Waits until a campaign has this many posts.
+    ///
+    /// # Errors
+    /// When it does not get them.
+    pub async fn posts_of(&self, campaign: CampaignId, count: usize) -> anyhow::Result<Vec<PostId>> {
+        let waited = wait::until("the campaign to have its posts", async || {
+            let listed = async {
+                let mut tx = self.in_org().await?;
+                posts::list(&mut tx, Some(campaign), None, None, None, 1_000).await.map_err(told)
+            };
+            Ok(match listed.await {
+                Ok(posts) if posts.len() == count => Ok(posts.iter().map(|p| p.id).collect()),
+                Ok(posts) => Err(format!("{} of {count}", posts.len())),
+                Err(error) => Err(error.to_string()),
+            })
+        })
+        .await;
+        match waited {
+            Ok(posts) => Ok(posts),
+            Err(error) => anyhow::bail!("{error:#}\nthe engine has in hand: {:#?}", self.engine.unfinished().await),
+        }
+    }
+
+    /// Waits until the engine has nothing in hand but timers.
+    ///
+    /// # Errors
+    /// When something stays.
+    pub async fn engine_rests(&self) -> anyhow::Result<()> {
+        wait::until("the engine to have nothing in hand", async || {
+            let rows = self.engine.unfinished().await.map_err(|e| format!("{e:#}"));
+            Ok(match rows {
+                Ok(rows) if rows.is_empty() => Ok(()),
+                Ok(rows) => Err(format!("{rows:#?}")),
+                Err(error) => Err(error),
+            })
+        })
+        .await
     }
 
     /// Waits until a post has a status.

@@ -1,4 +1,3 @@
-//! Tests across the whole: real servers, crashes, the API's contract, and the rules of the house. The tests are in `tests/e2e`; this library is empty.
 //! What tests across the whole stand on: a newsroom with real servers, stand-ins for everybody else's, and workers that can be killed.
 //!
 //! Nothing here decides anything: it starts, seeds, asks, waits and compares. The tests are in `tests/e2e/`, one binary.
@@ -8,6 +7,7 @@ pub mod desk;
 pub mod engine;
 pub mod newsroom;
 pub mod process;
+pub mod rest;
 pub mod seed;
 pub mod settings;
 pub mod wait;

@@ -66,7 +66,7 @@ fn brand() -> Brand {
 pub async fn brief(newsroom: &Newsroom, languages: &[Language]) -> anyhow::Result<BriefId> {
     let id = BriefId::from_uuid(Uuid::now_v7());
     let brief = Brief {
-        topic: "A new roast from the harbour".to_owned(),
+        topic: format!("A new roast from the harbour, lot {}", POSTS.fetch_add(1, Ordering::Relaxed)),
         audience: "people who make coffee at home".to_owned(),
         tone: "warm".to_owned(),
         goal: Some("visit the shop".to_owned()),

@@ -8,5 +8,7 @@ mod api_signals;
 mod digests;
 mod house;
 mod publishing;
+mod slice;
+mod survives_sigkill;
 mod tenancy;
 mod walls;

@@ -1,0 +1,39 @@
+//! One campaign from the request to its readings, on real servers: nothing on the way is pretended but the other side of each protocol.
+
+use chrono::TimeDelta;
+use domain::{brief::Language, platform::Platform};
+use e2e::{Newsroom, Plan, desk, process::Part, rest::Rest, wait};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_brief_becomes_posts_in_two_languages_on_two_platforms_published_once_and_measured() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    let gateway = Part::gateway(&newsroom)?;
+    let rest = Rest::new(&newsroom, gateway.url()?).await?;
+    let plan = desk::from_now(TimeDelta::seconds(60));
+    let campaign = rest.start_campaign(&newsroom, &[Language::EN, Language::DE], &plan, "the one campaign").await?;
+    // The same request again is the same campaign.
+    let posts = newsroom.posts_of(campaign, 4).await?;
+    let mut kinds = Vec::new();
+    for post in &posts {
+        let told = newsroom.goes_out_once(*post).await?;
+        assert_eq!(told.post.decided_by.as_deref(), Some(activities::approval::RULE));
+        assert!(told.post.published_at >= told.post.due_at, "{told:#?}");
+        kinds.push((told.post.platform, told.post.language));
+    }
+    kinds.sort_unstable();
+    let mut all: Vec<_> = Platform::ALL.iter().flat_map(|p| [(*p, Language::DE), (*p, Language::EN)]).collect();
+    all.sort_unstable();
+    assert_eq!(kinds, all);
+    for post in posts {
+        wait::until("readings of the counters", async || {
+            let mut tx = newsroom.in_org().await?;
+            let readings = activities::store::metrics::of_post(&mut tx, post, None).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+            // Nobody told impressions; clicks are our own, because each post has a short link.
+            let good =
+                readings.iter().any(|r| r.counters.likes.is_some() && r.counters.impressions.is_none() && r.counters.clicks.is_some());
+            Ok(if good { Ok(()) } else { Err(format!("{readings:?}")) })
+        })
+        .await?;
+    }
+    newsroom.engine_rests().await
+}
