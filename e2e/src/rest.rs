@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use domain::{brief::Language, ids::CampaignId, schedule::ScheduleSpec};
 use gateway::{access::Role, admin};
 use reqwest::Client;
@@ -59,7 +59,7 @@ impl Rest {
         .await
     }
 
-    /// Starts a campaign on every account of the newsroom, approved by rule.
+    /// Starts a campaign on every account of the newsroom, approved by rule. The request is sent twice under its key, and must start one campaign.
     ///
     /// # Errors
     /// As [`Self::post`].
@@ -80,6 +80,9 @@ impl Rest {
             "schedule": schedule,
         });
         let started = self.post("v1/campaigns", &body, idempotency).await?;
+        // The same request again, as a client sends it that has not heard the answer, is the same campaign.
+        let again = self.post("v1/campaigns", &body, idempotency).await?;
+        ensure!(started == again, "one key started two campaigns: {started} and {again}");
         Ok(started.get("id").and_then(Value::as_str).context("an id")?.parse()?)
     }
 }

@@ -9,9 +9,8 @@ async fn a_brief_becomes_posts_in_two_languages_on_two_platforms_published_once_
     let newsroom = Newsroom::staffed(Plan::default()).await?;
     let gateway = Part::gateway(&newsroom)?;
     let rest = Rest::new(&newsroom, gateway.url()?).await?;
-    let plan = desk::from_now(TimeDelta::seconds(60));
+    let plan = desk::from_now(TimeDelta::seconds(30));
     let campaign = rest.start_campaign(&newsroom, &[Language::EN, Language::DE], &plan, "the one campaign").await?;
-    // The same request again is the same campaign.
     let posts = newsroom.posts_of(campaign, 4).await?;
     let mut kinds = Vec::new();
     for post in &posts {
