@@ -10,5 +10,6 @@ mod house;
 mod publishing;
 mod slice;
 mod survives_sigkill;
+mod runs;
 mod tenancy;
 mod walls;

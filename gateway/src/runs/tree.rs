@@ -11,7 +11,7 @@ use super::tables::{Entry, Invocation, InvocationId, Rows};
 
 /// For how long an invocation that the engine does not know may still be on its way from one partition to another. Longer than that, and the
 /// engine has dropped it.
-const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(60);
+const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(10);
 
 /// How a run, or one of its steps, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -324,7 +324,17 @@ impl Builder<'_> {
 
     fn invoke(&mut self, entry: &Entry, kind: StepKind) -> Option<Step> {
         let id = callee(entry)?;
-        let (invoked, children) = self.invocation(&id, target(entry), entry.appended_at);
+        let (mut invoked, children) = self.invocation(&id, target(entry), entry.appended_at);
+        // Not for every kind of service does the engine's row say when; the sender's journal does.
+        if let Some(waiting) = invoked.waiting_for.as_mut().filter(|waiting| waiting.what == "start") {
+            waiting.until = waiting.until.or_else(|| DateTime::from_timestamp_millis(i64::try_from(number(entry, "invoke_time")?).ok()?));
+        }
+        // The engine forgets at once what is cancelled before its time; nothing else could have ended it by now.
+        let not_yet = |ms: u64| i64::try_from(ms).is_ok_and(|ms| ms > self.rows.read_at.timestamp_millis());
+        if invoked.journal == Journal::Expired && invoked.status.is_none() && number(entry, "invoke_time").is_some_and(not_yet) {
+            invoked.status = Some(RunStatus::Cancelled);
+            invoked.started_at = None;
+        }
         Some(Step {
             index: entry.index,
             name: invoked.workflow.clone(),

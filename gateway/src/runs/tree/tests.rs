@@ -143,6 +143,18 @@ fn a_failed_step_is_told_from_its_payload() {
 }
 
 #[test]
+fn a_timer_that_is_gone_before_its_time_was_cancelled() {
+    let mut rows = rows(include_str!("../recorded/done.json"));
+    rows.invocations.retain(|_, row| row.status != "scheduled");
+    assert_eq!(tree(TELL, &rows).steps[3].status, Some(Queued), "it may still be on its way");
+    rows.read_at = at("2026-11-21T01:41:00Z");
+    let gone = tree(TELL, &rows);
+    assert_eq!((gone.steps[3].status, gone.steps[3].started_at, gone.status), (Some(Cancelled), None, Some(Completed)));
+    rows.read_at = at("2026-11-21T02:41:00Z");
+    assert_eq!(tree(TELL, &rows).steps[3].status, None, "it may have fired and been forgotten since");
+}
+
+#[test]
 fn objects_are_left_to_their_other_runs() {
     let mut rows = rows(include_str!("../recorded/waiting.json"));
     let ids = |rows: &Rows, objects| tree(TELL, rows).changeable(objects).iter().map(|(id, _)| (*id).to_owned()).collect::<Vec<_>>();
