@@ -248,7 +248,7 @@ impl Teller {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let campaign = self.api.get(&format!("v1/campaigns/{campaign}")).await?;
-            if campaign["status"] == "needs_approval" {
+            if campaign["stage"] == "approval" {
                 for post in campaign["posts"].as_array().into_iter().flatten() {
                     let id = text(post, "id")?;
                     self.screen.say(&format!("   GET v1/posts/{id} shows its variants; POST v1/posts/{id}/approve decides."));

@@ -99,64 +99,6 @@ pub fn content_hash(content: &str) -> [u8; 32] {
     Sha256::digest(content.as_bytes()).into()
 }
 
-/// The state of a campaign, as its posts and its own facts make it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CampaignStatus {
-    /// Posts are being written.
-    Drafting,
-    /// At least one post waits for a decision.
-    NeedsApproval,
-    /// At least one post is still to go out.
-    Scheduled,
-    /// Everything that was to go out is out.
-    Published,
-    /// A post asks a question.
-    NeedsAttention,
-    /// Nothing went out, and something failed.
-    Failed,
-    /// Stopped.
-    Cancelled,
-}
-
-impl CampaignStatus {
-    /// The status of a campaign with these `posts`; `failure` and `cancelled` are the campaign's own facts.
-    #[must_use]
-    pub fn of(posts: &[PostStatus], failure: bool, cancelled: bool, generated: bool) -> Self {
-        let any = |status| posts.contains(&status);
-        if cancelled {
-            Self::Cancelled
-        } else if failure {
-            Self::Failed
-        } else if !generated || any(PostStatus::Drafting) {
-            Self::Drafting
-        } else if any(PostStatus::NeedsAttention) {
-            Self::NeedsAttention
-        } else if any(PostStatus::NeedsApproval) || any(PostStatus::Draft) {
-            Self::NeedsApproval
-        } else if any(PostStatus::Approved) || any(PostStatus::Scheduled) || any(PostStatus::Publishing) {
-            Self::Scheduled
-        } else if any(PostStatus::Published) {
-            Self::Published
-        } else if any(PostStatus::Failed) {
-            Self::Failed
-        } else {
-            Self::Cancelled
-        }
-    }
-
-    /// Where the campaign stands, in a word that names the stage of the pipeline rather than its outcome.
-    #[must_use]
-    pub const fn stage(self) -> &'static str {
-        match self {
-            Self::Drafting => "generation",
-            Self::NeedsApproval => "approval",
-            Self::Scheduled | Self::NeedsAttention => "publication",
-            Self::Published | Self::Failed | Self::Cancelled => "finished",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,20 +110,6 @@ mod tests {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }
         assert!("posted".parse::<PostStatus>().is_err());
-    }
-
-    #[test]
-    fn a_campaign_is_what_its_most_pressing_post_is() {
-        use PostStatus as P;
-        let of = |posts: &[P]| CampaignStatus::of(posts, false, false, true);
-        assert_eq!(of(&[P::Published, P::NeedsAttention, P::Scheduled]), CampaignStatus::NeedsAttention);
-        assert_eq!(of(&[P::Published, P::NeedsApproval]), CampaignStatus::NeedsApproval);
-        assert_eq!(of(&[P::Published, P::Scheduled]), CampaignStatus::Scheduled);
-        assert_eq!(of(&[P::Published, P::Rejected]), CampaignStatus::Published);
-        assert_eq!(of(&[P::Failed, P::Rejected]), CampaignStatus::Failed);
-        assert_eq!(of(&[P::Rejected]), CampaignStatus::Cancelled);
-        assert_eq!(CampaignStatus::of(&[], false, false, false), CampaignStatus::Drafting);
-        assert_eq!(CampaignStatus::of(&[P::Published], false, true, true), CampaignStatus::Cancelled);
     }
 
     #[test]

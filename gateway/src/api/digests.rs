@@ -21,7 +21,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use workflows::digest::Enable;
+use workflows::digest::{Enable, ForOrg};
 
 use super::campaigns::Started;
 use crate::{
@@ -38,6 +38,7 @@ use crate::{
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(may(Role::Editor, routes!(subscribe)))
+        .routes(may(Role::Editor, routes!(make_now)))
         .routes(may(Role::Viewer, routes!(list)))
         .routes(may(Role::Viewer, routes!(get)))
 }
@@ -155,6 +156,24 @@ async fn subscribe(
     digests::insert_subscription(&mut tx, &NewSubscription { id, brand_id: input.brand_id, rhythm, email: input.email }).await?;
     tx.commit().await?;
     let invocation = app.engine.send_object("Digest", &id.to_string(), "enable", &Enable { org }, &run_id.to_string()).await?;
+    let mut tx = app.store.in_org(org).await?;
+    runs::insert(&mut tx, run_id, "Digest", &id.to_string(), &invocation).await?;
+    tx.commit().await?;
+    let location = [(header::LOCATION, format!("/v1/runs/{run_id}"))];
+    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: id.to_string(), run_id })))
+}
+
+/// Make and mail a digest now, of the time since the last one
+///
+/// The plan stays as it is: the next digest comes at its time.
+#[utoipa::path(post, path = "/v1/digests/subscriptions/{id}/run", tag = "digests", operation_id = "run_subscription",
+    params(("id" = String, Path)),
+    responses((status = 202, body = Started, description = "Started"), (status = 404, description = "There is none")))]
+async fn make_now(State(app): State<App>, caller: Caller, ids: IdSource, Id(id): Id<SubscriptionId>) -> ApiResult<impl IntoResponse> {
+    let org = caller.org;
+    digests::subscription(&mut app.store.in_org(org).await?, id).await?.ok_or_else(Problem::not_found)?;
+    let run_id = RunId::derived(ids.0, "digest now");
+    let invocation = app.engine.send_object("Digest", &id.to_string(), "now", &ForOrg { org }, &run_id.to_string()).await?;
     let mut tx = app.store.in_org(org).await?;
     runs::insert(&mut tx, run_id, "Digest", &id.to_string(), &invocation).await?;
     tx.commit().await?;

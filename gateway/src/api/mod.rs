@@ -9,6 +9,7 @@ mod connectors;
 mod decisions;
 mod digests;
 mod docs;
+mod generate;
 mod health;
 mod ingest;
 mod links;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(briefs::routes())
         .merge(campaigns::routes())
         .merge(posts::routes())
+        .merge(generate::routes())
         .merge(decisions::routes())
         .merge(variants::routes())
         .merge(connectors::routes())
