@@ -5,7 +5,9 @@
 pub mod books;
 pub mod desk;
 pub mod engine;
+pub mod mirror;
 pub mod newsroom;
+pub mod planted;
 pub mod process;
 pub mod rest;
 pub mod seed;

@@ -41,6 +41,16 @@ pub struct Plan {
     pub mastodon: mastodon::Options,
     /// What the Bluesky stand-in is.
     pub bluesky: bluesky::Options,
+    /// What the stand-in for a language model is.
+    pub model: sandbox::model::Options,
+    /// What the stand-in for a mail server is.
+    pub mail: sandbox::mail::Options,
+    /// Where workers reach the model, if not at the stand-in itself.
+    pub model_url: Option<Url>,
+    /// Where a gateway reaches the engine's ingress, if not at the engine itself.
+    pub ingress_url: Option<Url>,
+    /// What `pressroom worker` and `pressroom gateway` log.
+    pub log: &'static str,
     /// Settings of restate-server (`RESTATE_...`).
     pub restate: Vec<(&'static str, &'static str)>,
     /// How long one request to a platform may take.
@@ -54,6 +64,11 @@ impl Default for Plan {
             // Many posts in a short time are the test's doing; a test of rate limits orders one.
             mastodon: mastodon::Options { limits: None, ..mastodon::Options::default() },
             bluesky: bluesky::Options { limits: None, ..bluesky::Options::default() },
+            model: sandbox::model::Options::default(),
+            mail: sandbox::mail::Options::default(),
+            model_url: None,
+            ingress_url: None,
+            log: "info",
             restate: Vec::new(),
             timeout: Duration::from_secs(20),
         }
@@ -116,8 +131,8 @@ impl Newsroom {
             engine: Engine::new(stack.ingress_url(), stack.admin_url())?,
             mastodon: Mastodon::start(plan.mastodon.clone()).await?,
             bluesky: Bluesky::start(plan.bluesky.clone()).await?,
-            model: StandInModel::start(sandbox::model::Options::default()).await?,
-            mail: MailServer::start(sandbox::mail::Options::default()).await?,
+            model: StandInModel::start(plan.model.clone()).await?,
+            mail: MailServer::start(plan.mail.clone()).await?,
             stack,
             plan,
             org,
@@ -236,11 +251,22 @@ impl Newsroom {
     /// # Errors
     /// Never: they are our own.
     pub fn models(&self) -> anyhow::Result<ModelSettings> {
-        let (base_url, model) = (self.model.openai_url(), sandbox::model::NAME);
-        Ok(serde_json::from_value(serde_json::json!({
+        Ok(serde_json::from_value(self.model_document())?)
+    }
+
+    /// The same as a settings file has them.
+    pub(crate) fn model_document(&self) -> serde_json::Value {
+        let (base_url, model) =
+            (self.plan.model_url.as_ref().map_or_else(|| self.model.openai_url(), Url::to_string), sandbox::model::NAME);
+        let mut document = serde_json::json!({
             "providers": [{ "name": "stand-in", "kind": "openai", "base_url": base_url, "model": model }],
             "embedder": { "base_url": base_url, "model": model, "dimensions": 256 },
-        }))?)
+        });
+        if let Some(key) = &self.plan.model.api_key {
+            document["providers"][0]["api_key"] = key.as_str().into();
+            document["embedder"]["api_key"] = key.as_str().into();
+        }
+        document
     }
 
     /// The mail settings: the stand-in.
@@ -250,8 +276,8 @@ impl Newsroom {
             host: self.mail.address().ip().to_string(),
             port: self.mail.address().port(),
             security: Security::Plain,
-            username: None,
-            password: None,
+            username: self.plan.mail.credentials.as_ref().map(|(name, _)| name.clone()),
+            password: self.plan.mail.credentials.as_ref().map(|(_, password)| password.clone().into()),
             from: "Pressroom <pressroom@pressroom.test>".to_owned(),
             timeout_seconds: 30,
         }

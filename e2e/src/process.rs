@@ -74,6 +74,13 @@ impl Part {
         Ok(part)
     }
 
+    /// What its gateway signs access tokens with.
+    #[must_use]
+    pub fn token_secret(newsroom: &Newsroom) -> String {
+        // As random as the other one, and the same for every gateway of a newsroom.
+        newsroom.vault_keys().expose_secret().chars().rev().collect()
+    }
+
     fn of(newsroom: &Newsroom, name: &'static str) -> anyhow::Result<Self> {
         binary()?;
         let address = free_address()?;
@@ -83,7 +90,7 @@ impl Part {
         let secrets = vec![
             ("PRESSROOM__DATABASE__URL", newsroom.app_url().expose_secret().to_owned()),
             ("PRESSROOM__VAULT__KEYS", newsroom.vault_keys().expose_secret().to_owned()),
-            ("PRESSROOM__GATEWAY__TOKEN_SECRET", format!("a secret of nobody, for tests alone: {}", newsroom.org)),
+            ("PRESSROOM__GATEWAY__TOKEN_SECRET", Self::token_secret(newsroom)),
         ];
         Ok(Self { name, address, config, secrets, log: folder.join(format!("{name}.log")), child: Mutex::new(None) })
     }
@@ -181,26 +188,23 @@ impl Drop for Part {
 }
 
 fn settings(newsroom: &Newsroom, name: &str, address: SocketAddr) -> anyhow::Result<serde_json::Value> {
-    let models = {
-        let (base_url, model) = (newsroom.model.openai_url(), sandbox::model::NAME);
-        json!({
-            "providers": [{ "name": "stand-in", "kind": "openai", "base_url": base_url, "model": model }],
-            "embedder": { "base_url": base_url, "model": model, "dimensions": 256 },
-        })
-    };
     let mail = newsroom.smtp();
     let mut settings = json!({
         "database": { "max_connections": 10 },
-        "gateway": { "ingress_url": newsroom.stack.ingress_url(), "admin_url": newsroom.stack.admin_url() },
+        "gateway": { "ingress_url": newsroom.plan.ingress_url.as_ref().unwrap_or_else(|| newsroom.stack.ingress_url()), "admin_url": newsroom.stack.admin_url() },
         "worker": {},
         "outgoing": { "allow_private_networks": true, "timeout_ms": u64::try_from(newsroom.plan.timeout.as_millis())? },
-        "models": models,
+        "models": newsroom.model_document(),
         "mail": { "host": mail.host, "port": mail.port, "security": "plain", "from": mail.from },
         "workflows": newsroom.plan.settings,
-        "telemetry": { "log": "info" },
+        "telemetry": { "log": newsroom.plan.log },
     });
     if let Some(part) = settings.get_mut(name) {
         part["listen"] = json!(address);
+    }
+    if let (Some((username, password)), Some(part)) = (&newsroom.plan.mail.credentials, settings.get_mut("mail")) {
+        part["username"] = json!(username);
+        part["password"] = json!(password);
     }
     Ok(settings)
 }

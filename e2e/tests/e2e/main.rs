@@ -7,6 +7,7 @@ mod api_runs;
 mod api_signals;
 mod digests;
 mod house;
+mod idempotency;
 mod publishing;
 mod slice;
 mod survives_sigkill;
