@@ -1,6 +1,7 @@
 //! The `pressroom` binary: the whole system on a laptop (`up`), or its parts one by one, as a cluster runs them.
 
 mod demo;
+mod orgs;
 mod settings;
 mod telemetry;
 mod up;
@@ -44,6 +45,12 @@ enum Command {
     Worker,
     /// Bring the database up to date. Connects as database.owner_url.
     Migrate,
+    /// Create orgs: a new cluster has none.
+    #[command(subcommand)]
+    Org(orgs::OrgCommand),
+    /// Create API keys.
+    #[command(subcommand)]
+    Key(orgs::KeyCommand),
     /// Print the settings in force. Of secrets only whether they are set.
     Config,
 }
@@ -79,6 +86,8 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
             worker::run(&settings).await?;
         }
         Command::Migrate => migrate(&settings).await?,
+        Command::Org(command) => orgs::org(&settings, command).await?,
+        Command::Key(command) => orgs::key(&settings, command).await?,
         Command::Config => print!("{}", toml::to_string_pretty(&settings)?),
     }
     Ok(std::process::ExitCode::SUCCESS)
