@@ -36,7 +36,7 @@ pub use kind::MediaType;
 const LONGEST_SIGNATURE: Duration = Duration::from_hours(7 * 24);
 
 /// Where media are kept.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MediaSettings {
     /// The store's address, the bucket goes into the path.
@@ -49,6 +49,7 @@ pub struct MediaSettings {
     /// The access key id.
     pub access_key: String,
     /// The secret that goes with it.
+    #[serde(serialize_with = "crate::secret::is_set")]
     pub secret_key: SecretString,
     /// The largest file that is taken, in bytes.
     #[serde(default = "half_a_gibibyte")]
@@ -161,7 +162,7 @@ impl MediaStore {
             .client
             .put_object()
             .bucket(&self.bucket)
-            .key(key(org, asset))
+            .key(object_key(org, asset))
             .content_type(announced.content_type.as_str())
             .content_length(length)
             .checksum_sha256(STANDARD.encode(sha256));
@@ -176,7 +177,7 @@ impl MediaStore {
     /// # Errors
     /// [`ActivityError::Rejected`] if the lifetime is too long. That the object exists is not checked.
     pub async fn sign_download(&self, org: OrgId, asset: AssetId, lifetime: Duration) -> ActivityResult<SignedRequest> {
-        let get = self.client.get_object().bucket(&self.bucket).key(key(org, asset));
+        let get = self.client.get_object().bucket(&self.bucket).key(object_key(org, asset));
         get.presigned(signature(lifetime)?)
             .await
             .map(|request| SignedRequest::from(&request))
@@ -188,7 +189,7 @@ impl MediaStore {
     /// # Errors
     /// [`ActivityError::NotFound`] if it was not uploaded (yet), and whatever the store has to say.
     pub async fn head(&self, org: OrgId, asset: AssetId) -> ActivityResult<Stored> {
-        let answer = self.client.head_object().bucket(&self.bucket).key(key(org, asset)).send().await;
+        let answer = self.client.head_object().bucket(&self.bucket).key(object_key(org, asset)).send().await;
         let answer = answer.map_err(|error| classify("head", error))?;
         Ok(Stored { bytes: answer.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0) })
     }
@@ -231,7 +232,7 @@ impl MediaStore {
     }
 
     async fn read(&self, org: OrgId, asset: AssetId, mut take: impl FnMut(&[u8])) -> ActivityResult<()> {
-        let answer = self.client.get_object().bucket(&self.bucket).key(key(org, asset)).send().await;
+        let answer = self.client.get_object().bucket(&self.bucket).key(object_key(org, asset)).send().await;
         let mut answer = answer.map_err(|error| classify("get", error))?;
         let mut bytes = 0_u64;
         while let Some(chunk) = answer.body.next().await {
@@ -260,7 +261,9 @@ impl std::fmt::Debug for SignedRequest {
     }
 }
 
-fn key(org: OrgId, asset: AssetId) -> String {
+/// Where the object of an asset lies in the bucket: under its org.
+#[must_use]
+pub fn object_key(org: OrgId, asset: AssetId) -> String {
     format!("{org}/{asset}")
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use activities::{http::OutgoingSettings, mail::SmtpSettings, model::ModelSettings};
+use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings};
 use gateway::GatewaySettings;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub(crate) struct Settings {
     /// Outgoing mail; `up` uses its stand-in where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail: Option<SmtpSettings>,
+    /// Object storage for media; `up` uses its stand-in where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaSettings>,
     /// How long workflows wait for what.
     pub workflows: WorkflowSettings,
     /// Logs and traces.

@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use activities::{
     http::Outgoing,
     mail::Mailer,
+    media::MediaStore,
     model::{Models, http_client},
     store::Store,
     vault::Vault,
@@ -60,6 +61,7 @@ pub(crate) fn gateway_parts(settings: &Settings) -> anyhow::Result<Parts> {
         store: store(settings)?,
         vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,
         outgoing: Outgoing::new(&settings.outgoing.settings()).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
+        media: settings.media.as_ref().map(MediaStore::new),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use activities::{http::Outgoing, store::Store, vault::Vault};
+use activities::{http::Outgoing, media::MediaStore, store::Store, vault::Vault};
 use tokio::sync::watch;
 
 use crate::{
@@ -27,6 +27,7 @@ pub struct Inner {
     pub store: Store,
     pub(crate) vault: Vault,
     pub(crate) outgoing: Outgoing,
+    pub(crate) media: Option<MediaStore>,
     /// The durable engine.
     pub engine: Engine,
     pub(crate) api_keys: ApiKeys,
@@ -49,6 +50,8 @@ pub struct Parts {
     pub vault: Vault,
     /// Checked HTTP to servers that users name.
     pub outgoing: Outgoing,
+    /// Object storage; without it, the routes of assets say so.
+    pub media: Option<MediaStore>,
 }
 
 impl App {
@@ -75,6 +78,7 @@ impl App {
             store: parts.store,
             vault: parts.vault,
             outgoing: parts.outgoing,
+            media: parts.media,
             settings,
             stopping: watch::Sender::new(false),
         })))

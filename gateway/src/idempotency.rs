@@ -33,7 +33,7 @@ pub(crate) struct IdSource(pub(crate) Uuid);
 
 impl IdSource {
     /// Of a request without a key: its own every time.
-    fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         Self(Uuid::now_v7())
     }
 

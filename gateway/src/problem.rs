@@ -49,6 +49,8 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     MalformedJson = "malformed-json", BAD_REQUEST, "The body is not JSON";
+    /// Nobody began this authorisation, or it was used.
+    AuthorizationUnknown = "authorization-unknown", BAD_REQUEST, "Nobody began this authorisation, or it was used";
     /// The header `Idempotency-Key` cannot be used.
     IdempotencyKeyInvalid = "idempotency-key-invalid", BAD_REQUEST, "The idempotency key cannot be used";
     /// Nobody is signed in.
@@ -77,14 +79,22 @@ codes! {
     PostNotResolvable = "post-not-resolvable", CONFLICT, "The post asks nothing";
     /// A signed delivery was taken in before.
     DeliveryReplayed = "delivery-replayed", CONFLICT, "This delivery was taken in before";
+    /// Nothing was uploaded yet.
+    AssetNotUploaded = "asset-not-uploaded", CONFLICT, "The file was not uploaded yet";
     /// The first request with this key is still being worked on.
     IdempotencyKeyInUse = "idempotency-key-in-use", CONFLICT, "The first request with this key is still being worked on";
+    /// The person came back too late.
+    AuthorizationExpired = "authorization-expired", GONE, "The authorisation took too long";
     /// The body is over 1 MiB.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body is not declared as JSON.
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body is not of a type that is read here";
     /// Fields are missing, unknown or wrong.
     ValidationFailed = "validation-failed", UNPROCESSABLE_ENTITY, "Fields are missing, unknown or wrong";
+    /// What was uploaded is not what was announced.
+    AssetRefused = "asset-refused", UNPROCESSABLE_ENTITY, "The file is not what was announced";
+    /// The person or the platform said no.
+    AuthorizationDenied = "authorization-denied", UNPROCESSABLE_ENTITY, "The account was not opened";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "This key was used for another request";
     /// The time cannot be scheduled.
@@ -97,6 +107,8 @@ codes! {
     TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many attempts to sign in";
     /// A defect of ours.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something is wrong on our side";
+    /// There is no object storage.
+    MediaNotConfigured = "media-not-configured", SERVICE_UNAVAILABLE, "This installation has no object storage";
     /// Something that we need is away.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Something that we need is away for the moment";
 }

@@ -5,6 +5,7 @@
 //! ([`lookup`]).
 
 pub mod api_keys;
+pub mod assets;
 pub mod brands;
 pub mod briefs;
 pub mod campaigns;
@@ -15,6 +16,7 @@ pub mod idempotency;
 pub mod links;
 pub mod lookup;
 pub mod metrics;
+pub mod oauth;
 pub mod orgs;
 pub mod posts;
 pub mod receipts;

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use activities::{mail::SmtpSettings, model::ModelSettings};
+use activities::{
+    mail::SmtpSettings,
+    media::{MediaSettings, MediaStore},
+    model::ModelSettings,
+};
 use anyhow::Context as _;
-use sandbox::{bluesky::Bluesky, mail::MailServer, mastodon::Mastodon, model::StandInModel};
+use sandbox::{bluesky::Bluesky, mail::MailServer, mastodon::Mastodon, model::StandInModel, s3::ObjectStore};
 
 use super::ports::Ports;
 use crate::settings::Settings;
@@ -16,6 +20,8 @@ pub(crate) struct StandIns {
     pub model: Option<StandInModel>,
     /// A mail server, where the settings name none.
     pub mail: Option<MailServer>,
+    /// Object storage, where the settings name none.
+    pub media: Option<ObjectStore>,
     /// A Mastodon server, for the demonstration.
     pub mastodon: Option<Mastodon>,
     /// A Bluesky server, for the demonstration.
@@ -53,6 +59,12 @@ impl StandIns {
             });
             running.mail = Some(mail);
         }
+        if settings.media.is_none() {
+            let (store, media) = media_store(ports.of("media"), &books.join("media")).await?;
+            ports.remember("media", port_of(&store.endpoint())?);
+            settings.media = Some(media);
+            running.media = Some(store);
+        }
         if social {
             let options =
                 sandbox::mastodon::Options { port: ports.of("mastodon"), data: Some(books.join("mastodon")), ..Default::default() };
@@ -78,6 +90,9 @@ impl StandIns {
         if let Some(mail) = &self.mail {
             add("a mail server", format!("smtp://{}", mail.address()));
         }
+        if let Some(media) = &self.media {
+            add("object storage", media.endpoint());
+        }
         if let Some(mastodon) = &self.mastodon {
             add("Mastodon", mastodon.base_url().to_owned());
         }
@@ -99,6 +114,18 @@ impl StandIns {
             bluesky.stop().await;
         }
     }
+}
+
+/// Object storage over a folder, with its bucket made and credentials that live as long as it does.
+async fn media_store(port: u16, folder: &Path) -> anyhow::Result<(ObjectStore, MediaSettings)> {
+    let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let options = sandbox::s3::Options { port, folder: folder.to_owned(), access_key: "pressroom".to_owned(), secret_key: secret.clone() };
+    let store = ObjectStore::start(options).await.context("the stand-in for object storage")?;
+    let settings: MediaSettings = serde_json::from_value(serde_json::json!({
+        "endpoint": store.endpoint(), "bucket": "media", "access_key": "pressroom", "secret_key": secret,
+    }))?;
+    MediaStore::new(&settings).ensure_bucket().await.map_err(|e| anyhow::anyhow!("the stand-in for object storage: {e}"))?;
+    Ok((store, settings))
 }
 
 fn port_of(url: &str) -> anyhow::Result<u16> {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use activities::{
     http::{Outgoing, OutgoingSettings},
+    media::MediaStore,
     store::Store,
     vault::{KeyRing, Vault},
 };
@@ -72,15 +73,20 @@ impl Api {
     }
 
     pub(crate) async fn start_with(settings: GatewaySettings) -> Self {
-        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret()).await
+        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret(), None).await
     }
 
     /// With this key ring.
     pub(crate) async fn start_with_keys(keys: &str) -> Self {
-        Self::start_as(GatewaySettings::default(), keys).await
+        Self::start_as(GatewaySettings::default(), keys, None).await
     }
 
-    async fn start_as(settings: GatewaySettings, key_ring: &str) -> Self {
+    /// With object storage for media.
+    pub(crate) async fn start_storing(media: MediaStore) -> Self {
+        Self::start_as(GatewaySettings::default(), KeyRing::fresh("test").unwrap().expose_secret(), Some(media)).await
+    }
+
+    async fn start_as(settings: GatewaySettings, key_ring: &str, media: Option<MediaStore>) -> Self {
         let stack = TestStack::start().await.unwrap();
         let owner = stack.superuser_url().expose_secret().to_owned();
         migrations::run(&owner, Some("app-password-of-a-test")).await.unwrap();
@@ -99,7 +105,7 @@ impl Api {
         };
         let vault = Vault::from_keys(key_ring).unwrap();
         let outgoing = Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap();
-        let app = App::new(settings, Parts { store: store.clone(), vault, outgoing }).unwrap();
+        let app = App::new(settings, Parts { store: store.clone(), vault, outgoing, media }).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(gateway::serve(app.clone(), listener, async {
             let _ = stopped.await;

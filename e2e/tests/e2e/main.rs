@@ -5,6 +5,8 @@ mod api_contract;
 mod api_harness;
 mod api_runs;
 mod api_signals;
+mod assets;
+mod connect;
 mod digests;
 mod house;
 mod idempotency;

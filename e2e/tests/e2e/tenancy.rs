@@ -240,7 +240,11 @@ async fn what_is_asked_before_an_org_is_known_answers_one_row_by_its_exact_key()
     .fetch_all(&mut owner)
     .await
     .unwrap();
-    assert_eq!(functions, ["find_api_key", "find_org", "find_session", "find_user", "follow_link"], "each of them has its tests below");
+    assert_eq!(
+        functions,
+        ["find_api_key", "find_oauth_state", "find_org", "find_session", "find_user", "follow_link"],
+        "each of them has its tests below"
+    );
     let loose: Vec<String> = sqlx::query_scalar(
         "SELECT proname::text FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace
            AND NOT coalesce(proconfig @> ARRAY['search_path=public, pg_temp'], false)",
@@ -257,6 +261,7 @@ async fn what_is_asked_before_an_org_is_known_answers_one_row_by_its_exact_key()
             format!("find_user('email {org}')"),
             format!("find_user('EMAIL {org}')"),
             format!("find_org('{}')", org_id(org)),
+            format!("find_oauth_state('state_hash {org}')"),
         ];
         for call in keyed {
             let found: Vec<uuid::Uuid> =
@@ -268,6 +273,9 @@ async fn what_is_asked_before_an_org_is_known_answers_one_row_by_its_exact_key()
         "find_api_key(NULL)",
         "find_session(NULL)",
         "find_org(NULL)",
+        "find_oauth_state(NULL)",
+        "find_oauth_state('')",
+        "find_oauth_state('state_hash')",
         "find_user(NULL)",
         "find_user('%')",
         "find_user('email _')",

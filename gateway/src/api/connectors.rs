@@ -11,7 +11,10 @@ use axum::{
     response::IntoResponse,
 };
 use chrono::{DateTime, Utc};
-use domain::{ids::ConnectorId, platform::Platform};
+use domain::{
+    ids::{ConnectorId, OrgId},
+    platform::Platform,
+};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -65,7 +68,7 @@ struct ConnectorInput {
 
 /// A connected account.
 #[derive(Debug, Serialize, ToSchema)]
-struct ConnectorView {
+pub(super) struct ConnectorView {
     /// Its id.
     #[schema(value_type = String, example = "con_06bv3s1k1xtkf0q9b4g2m8y7nc")]
     id: ConnectorId,
@@ -130,7 +133,7 @@ pub(super) fn platform_problem(error: &ActivityError) -> Problem {
 /// Checks an account at its platform and stores it, under the id it has if it was connected before: posts that wait for a reconnect then go out.
 pub(super) async fn save_account(
     app: &App,
-    caller: &Caller,
+    org: OrgId,
     ids: IdSource,
     platform: Platform,
     base_url: &str,
@@ -140,7 +143,7 @@ pub(super) async fn save_account(
     let (account, credentials, health) =
         platform::connect(&app.outgoing, platform, base_url, handle, credentials).await.map_err(|e| platform_problem(&e))?;
     let base_url = account.base_url.as_str().trim_end_matches('/').to_owned();
-    let mut tx = app.store.in_org(caller.org).await?;
+    let mut tx = app.store.in_org(org).await?;
     let known = connectors::same_account(&mut tx, platform, &base_url, &account.remote_id).await?;
     let id = known.unwrap_or_else(|| ConnectorId::derived(ids.0, "connector"));
     let plaintext = credentials.to_plaintext()?;
@@ -165,7 +168,7 @@ pub(super) async fn save_account(
     tx.commit().await?;
     if known.is_some() {
         let key = format!("{}:check", ids.0);
-        app.engine.send_object("Connector", &id.to_string(), "check", &ForOrg { org: caller.org }, &key).await?;
+        app.engine.send_object("Connector", &id.to_string(), "check", &ForOrg { org }, &key).await?;
     }
     Ok(stored)
 }
@@ -187,7 +190,7 @@ async fn connect(State(app): State<App>, caller: Caller, ids: IdSource, Json(inp
     }
     let credentials =
         Credentials::from_input(input.platform, &input.handle, input.credentials).map_err(|e| Problem::field("/credentials", e.what()))?;
-    let connector = save_account(&app, &caller, ids, input.platform, &base_url, &input.handle, credentials).await?;
+    let connector = save_account(&app, caller.org, ids, input.platform, &base_url, &input.handle, credentials).await?;
     let location = format!("/v1/connectors/{}/status", connector.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(ConnectorView::from(connector))))
 }

@@ -1,7 +1,9 @@
 //! One file for each resource. Each states beside its routes who may use them.
 
 mod account;
+mod assets;
 mod auth;
+mod authorize;
 mod brands;
 mod briefs;
 mod campaigns;
@@ -39,6 +41,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(decisions::routes())
         .merge(variants::routes())
         .merge(connectors::routes())
+        .merge(authorize::routes())
+        .merge(assets::routes())
         .merge(metrics::routes())
         .merge(ingest::routes())
         .merge(digests::routes())

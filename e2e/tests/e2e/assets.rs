@@ -1,0 +1,103 @@
+//! Media through the API: announced, uploaded to real object storage, and looked at before anybody may use them.
+
+use activities::media::{MediaStore, sha256_hex};
+use gateway::access::Role;
+use reqwest::{Method, StatusCode};
+use sandbox::s3::{ObjectStore, Options};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use crate::api_harness::{Answer, Api};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and some more";
+
+fn announcement(bytes: &[u8]) -> Value {
+    json!({
+        "kind": "image", "content_type": "image/png", "bytes": bytes.len(), "sha256": sha256_hex(bytes), "alt": "A bag of coffee",
+        "rights": {"source": "our own", "license": "all rights held"},
+    })
+}
+
+/// Sends bytes as the answer says.
+async fn upload(announced: &Value, bytes: &[u8]) -> StatusCode {
+    let signed = &announced["upload"];
+    assert_eq!(signed["method"], "PUT");
+    let mut put = reqwest::Client::new().put(signed["url"].as_str().unwrap()).body(bytes.to_vec());
+    for header in signed["headers"].as_array().unwrap() {
+        let (name, value) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
+        if !name.eq_ignore_ascii_case("content-length") {
+            put = put.header(name, value);
+        }
+    }
+    put.send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_file_is_taken_when_it_is_what_was_announced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (access_key, secret_key) = ("key-of-a-test".to_owned(), "secret-of-a-test".to_owned());
+    let options = Options { port: 0, folder: folder.path().to_owned(), access_key: access_key.clone(), secret_key: secret_key.clone() };
+    let server = ObjectStore::start(options).await.unwrap();
+    let settings = json!({"endpoint": server.endpoint(), "bucket": "media", "access_key": access_key, "secret_key": secret_key,
+        "max_bytes": 10_000});
+    let media = MediaStore::new(&serde_json::from_value(settings).unwrap());
+    media.ensure_bucket().await.unwrap();
+    let api = Api::start_storing(media).await;
+
+    // What cannot be right is refused before anything is signed, field by field.
+    let mut wrong = announcement(PNG);
+    wrong["kind"] = json!("video");
+    wrong["sha256"] = json!("abc");
+    wrong["rights"] = json!({"source": " ", "license": "l", "expires_at": "2020-01-01T00:00:00Z"});
+    let answer = api.post("/v1/assets", &wrong).await;
+    assert_eq!(answer.expect_problem(422, "validation-failed").pointers(), ["/kind", "/sha256", "/rights/source", "/rights/expires_at"]);
+    for bytes in [0, 10_001] {
+        let mut size = announcement(PNG);
+        size["bytes"] = json!(bytes);
+        assert_eq!(api.post("/v1/assets", &size).await.expect_problem(422, "validation-failed").pointers(), ["/bytes"]);
+    }
+    let mut kind = announcement(PNG);
+    kind["content_type"] = json!("image/svg+xml");
+    assert_eq!(api.post("/v1/assets", &kind).await.expect_problem(422, "validation-failed").pointers(), ["/content_type"]);
+
+    let announced = api.post_with_key("/v1/assets", &announcement(PNG), "first").await.expect(201);
+    let again = api.post_with_key("/v1/assets", &announcement(PNG), "first").await.expect(201);
+    assert_eq!(announced["id"], again["id"], "the same key announces once");
+    let complete = format!("/v1/assets/{}/complete", announced["id"].as_str().unwrap());
+    assert!(announced["upload"]["url"].as_str().unwrap().contains(&format!("/media/{}/", api.org)), "under the org's prefix");
+    api.post(&complete, &json!({})).await.expect_problem(409, "asset-not-uploaded");
+    assert!(upload(&announced, PNG).await.is_success());
+    let as_stranger = api.anonymous(Method::POST, &complete).bearer_auth(api.stranger().await.expose_secret());
+    Answer::of(as_stranger.send().await.unwrap()).await.expect_problem(404, "not-found");
+    let by_viewer = api.request(Role::Viewer, Method::POST, &complete).send().await.unwrap();
+    Answer::of(by_viewer).await.expect_problem(403, "forbidden");
+    let done = api.post(&complete, &json!({})).await.expect(200);
+    assert!(done["verified_at"].is_string(), "{done}");
+    assert_eq!(api.post(&complete, &json!({})).await.expect(200)["verified_at"], done["verified_at"], "the first time counts");
+
+    // A page that calls itself a picture: whatever the store took, it is not taken here.
+    let page = b"<!doctype html><script>";
+    let pretended = api.post("/v1/assets", &announcement(page)).await.expect(201);
+    upload(&pretended, page).await;
+    let complete = format!("/v1/assets/{}/complete", pretended["id"].as_str().unwrap());
+    let refused = api.post(&complete, &json!({})).await;
+    let detail = refused.expect_problem(422, "asset-refused").json["detail"].as_str().unwrap();
+    assert!(detail.contains("image/png"), "{detail}");
+
+    let listed = api.get("/v1/assets").await.expect(200);
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!(items.iter().map(|item| &item["id"]).collect::<Vec<_>>(), [&announced["id"], &pretended["id"]]);
+    assert_eq!((&items[0]["verified_at"], &items[1]["verified_at"]), (&done["verified_at"], &Value::Null));
+    assert_eq!(items[0]["rights"], json!({"source": "our own", "license": "all rights held", "expires_at": null}));
+    let page = api.get("/v1/assets?limit=1").await.expect(200);
+    let next = api.get(&format!("/v1/assets?limit=1&cursor={}", page["next_cursor"].as_str().unwrap())).await.expect(200);
+    assert_eq!((&next["items"][0]["id"], &next["next_cursor"]), (&pretended["id"], &Value::Null));
+}
+
+#[tokio::test]
+async fn without_object_storage_the_routes_say_so() {
+    let api = Api::start().await;
+    api.post("/v1/assets", &announcement(PNG)).await.expect_problem(503, "media-not-configured");
+    api.get("/v1/assets").await.expect_problem(503, "media-not-configured");
+    assert_eq!(api.get("/docs/errors/media-not-configured").await.status, StatusCode::OK);
+}
