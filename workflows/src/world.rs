@@ -79,10 +79,6 @@ pub struct WorkflowSettings {
     pub metrics: PollCadence,
     /// What short links begin with, ending in a slash (`https://example.org/l/`).
     pub short_link_base: String,
-    /// The host in the Message-ID of mails.
-    pub mail_domain: String,
-    /// Whom mails come from.
-    pub mail_from: String,
     /// The pauses between rounds of attempts while no model answers, in milliseconds. Their number is the number of further rounds.
     pub model_rest_ms: Vec<u64>,
     /// How many days the journal of a finished run is kept.
@@ -99,8 +95,6 @@ impl Default for WorkflowSettings {
             reminder_seconds: 24 * 3600,
             metrics: PollCadence::default(),
             short_link_base: "http://127.0.0.1:8080/l/".to_owned(),
-            mail_domain: "pressroom.localhost".to_owned(),
-            mail_from: "Pressroom <pressroom@localhost>".to_owned(),
             model_rest_ms: vec![5_000, 15_000, 60_000],
             journal_days: 7,
         }
