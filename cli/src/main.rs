@@ -76,7 +76,7 @@ fn main() -> std::process::ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
     let settings = Settings::load(cli.sources.config.as_ref(), &cli.sources.assignments)?;
     match cli.command {
-        Command::Up(args) => return up::run(settings, args).await,
+        Command::Up(args) => return Box::pin(up::run(settings, args)).await,
         Command::Gateway => {
             let _telemetry = telemetry::start(&settings.telemetry, "pressroom-gateway")?;
             serve_gateway(&settings).await?;
