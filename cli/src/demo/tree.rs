@@ -22,7 +22,8 @@ impl Tree {
     /// Shows `run` (as `GET /v1/runs/{id}` answers it) under `title`.
     pub(crate) fn show(&mut self, title: &str, run: &Value) {
         if self.screen.is_terminal() {
-            let text = draw(title, run);
+            let (rows, columns) = console::Term::stdout().size();
+            let text = draw(title, run, usize::from(rows).saturating_sub(2).max(8), usize::from(columns).max(40));
             let mut out = String::new();
             if self.drawn_lines > 0 {
                 // Back to the first line that was drawn, and clear from there.
@@ -55,18 +56,39 @@ impl Tree {
     }
 }
 
-/// The tree as text, what a step called indented under it.
-fn draw(title: &str, run: &Value) -> String {
-    let mut out = format!("{} {title}{}\n", mark(status(run)), took(run));
-    branch(&mut out, steps(run), 1);
-    out
+/// The tree as text, what a step called indented under it, in at most `rows` lines of `columns`: what is over and lies deepest is left out first.
+fn draw(title: &str, run: &Value, rows: usize, columns: usize) -> String {
+    let mut lines = vec![Line { depth: 0, over: false, text: format!("{} {title}{}", mark(status(run)), took(run)) }];
+    branch(&mut lines, steps(run), 1);
+    for depth in (1..8).rev() {
+        if lines.len() > rows {
+            lines.retain(|line| !line.over || line.depth < depth);
+        }
+    }
+    let more = lines.len().saturating_sub(rows);
+    if more > 0 {
+        lines.truncate(rows - 1);
+        lines.push(Line { depth: 1, over: false, text: format!("... and {} more", more + 1) });
+    }
+    lines.iter().fold(String::new(), |mut out, line| {
+        let text = format!("{:indent$}{}", "", line.text, indent = line.depth * 2);
+        out.push_str(&console::truncate_str(&text, columns - 1, "…"));
+        out.push('\n');
+        out
+    })
 }
 
-fn branch(out: &mut String, steps: &[Value], depth: usize) {
+struct Line {
+    depth: usize,
+    over: bool,
+    text: String,
+}
+
+fn branch(lines: &mut Vec<Line>, steps: &[Value], depth: usize) {
     for step in steps {
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{:indent$}{} {}{}{}", "", mark(status(step)), label(step), took(step), failure(step), indent = depth * 2);
-        branch(out, children(step), depth + 1);
+        let text = format!("{} {}{}{}", mark(status(step)), label(step), took(step), failure(step));
+        lines.push(Line { depth, over: status(step) == "completed", text });
+        branch(lines, children(step), depth + 1);
     }
 }
 
@@ -131,8 +153,18 @@ mod tests {
             ] }
         ] });
         assert_eq!(
-            draw("Campaign", &run),
+            draw("Campaign", &run, 10, 80),
             "▸ Campaign\n  ✓ store.plan_posts  3 ms\n  ▸ Drafting/write\n    ↻ model.complete  (2 attempts)  the model is busy\n"
         );
+    }
+
+    #[test]
+    fn on_a_small_screen_what_is_over_goes_first() {
+        let drafts: Vec<Value> =
+            (0..20).map(|n| json!({ "index": n, "name": format!("draft {n}"), "kind": "call", "status": "completed" })).collect();
+        let mut steps = drafts;
+        steps.push(json!({ "index": 99, "name": "model.complete", "kind": "run", "status": "running" }));
+        let run = json!({ "status": "running", "steps": steps });
+        assert_eq!(draw("Campaign", &run, 5, 80), "▸ Campaign\n  ▸ model.complete\n");
     }
 }
