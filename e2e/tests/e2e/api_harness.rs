@@ -82,8 +82,8 @@ impl Api {
     }
 
     /// With object storage for media.
-    pub(crate) async fn start_storing(media: MediaStore) -> Self {
-        Self::start_as(GatewaySettings::default(), KeyRing::fresh("test").unwrap().expose_secret(), Some(media)).await
+    pub(crate) async fn start_storing(settings: GatewaySettings, media: MediaStore) -> Self {
+        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret(), Some(media)).await
     }
 
     async fn start_as(settings: GatewaySettings, key_ring: &str, media: Option<MediaStore>) -> Self {

@@ -1,7 +1,7 @@
 //! Media through the API: announced, uploaded to real object storage, and looked at before anybody may use them.
 
 use activities::media::{MediaStore, sha256_hex};
-use gateway::access::Role;
+use gateway::{GatewaySettings, access::Role};
 use reqwest::{Method, StatusCode};
 use sandbox::s3::{ObjectStore, Options};
 use secrecy::ExposeSecret as _;
@@ -42,7 +42,7 @@ async fn a_file_is_taken_when_it_is_what_was_announced() {
         "max_bytes": 10_000});
     let media = MediaStore::new(&serde_json::from_value(settings).unwrap());
     media.ensure_bucket().await.unwrap();
-    let api = Api::start_storing(media).await;
+    let api = Api::start_storing(GatewaySettings::default(), media).await;
 
     // What cannot be right is refused before anything is signed, field by field.
     let mut wrong = announcement(PNG);
