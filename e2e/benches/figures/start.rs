@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Requests of each kind.
-const REQUESTS: usize = 120;
+const REQUESTS: usize = 80;
 /// Requests of each kind that warm up.
 const WARM_UP: usize = 10;
 
