@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings};
 use gateway::GatewaySettings;
+use sandbox::servers::{RestateUrls, ServerSettings};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -160,6 +161,34 @@ pub(crate) struct ServersSection {
     pub restate: Option<PathBuf>,
     /// The folder that holds `postgres` and `initdb`.
     pub postgres: Option<PathBuf>,
+    /// A running PostgreSQL, as a superuser reaches it.
+    #[serde(serialize_with = "activities::secret::set_or_not")]
+    pub database_url: Option<SecretString>,
+    /// The ingress of a running restate-server, beside `admin_url`.
+    pub ingress_url: Option<Url>,
+    /// The admin API of a running restate-server, beside `ingress_url`.
+    pub admin_url: Option<Url>,
+}
+
+impl ServersSection {
+    /// As the supervision of servers takes it.
+    ///
+    /// # Errors
+    /// When only one of the two addresses of a restate-server is given.
+    pub(crate) fn settings(&self) -> Result<ServerSettings, SettingsError> {
+        let restate_urls = match (&self.ingress_url, &self.admin_url) {
+            (Some(ingress), Some(admin)) => Some(RestateUrls { ingress: ingress.clone(), admin: admin.clone() }),
+            (None, None) => None,
+            _ => return Err(SettingsError::Senseless(vec!["servers.ingress_url and servers.admin_url: name both, or neither".to_owned()])),
+        };
+        Ok(ServerSettings {
+            restate: self.restate.clone(),
+            postgres: self.postgres.clone(),
+            database_url: self.database_url.clone(),
+            restate_urls,
+            ..ServerSettings::default()
+        })
+    }
 }
 
 /// Why the settings cannot be used, with what to do.
@@ -257,6 +286,13 @@ mod tests {
         assert_eq!(settings.workflows.short_link_base, "https://press.example.org/l/");
         let settings = Settings::load(None, &[public, "workflows.short_link_base=https://s.example.org/".to_owned()]).unwrap();
         assert_eq!(settings.workflows.short_link_base, "https://s.example.org/");
+    }
+
+    #[test]
+    fn half_a_restate_server_is_refused() {
+        let settings = Settings::load(None, &["servers.ingress_url=http://127.0.0.1:1".to_owned()]).unwrap();
+        let error = settings.servers.settings().unwrap_err();
+        assert!(error.to_string().contains("servers.admin_url"), "{error}");
     }
 
     #[test]

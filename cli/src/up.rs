@@ -10,7 +10,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use sandbox::servers::{ServerSettings, Stack, StackOptions};
+use sandbox::servers::{Stack, StackOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use url::Url;
@@ -53,14 +53,7 @@ pub(crate) struct Running {
 /// What stands in the way of the start, with what to do about it.
 pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<ExitCode> {
     let screen = Screen { to_stderr: args.json };
-    let options = StackOptions {
-        servers: ServerSettings {
-            restate: settings.servers.restate.clone(),
-            postgres: settings.servers.postgres.clone(),
-            ..ServerSettings::default()
-        },
-        ..StackOptions::new(&args.folder)
-    };
+    let options = StackOptions { servers: settings.servers.settings()?, ..StackOptions::new(&args.folder) };
     let mut stack = Stack::start(&options).await?;
     let folder = stack.folder().to_owned();
     let _telemetry = telemetry::start_into(&settings.telemetry, "pressroom", &folder.join("logs").join("pressroom.log"))?;

@@ -10,9 +10,9 @@ use url::Url;
 use super::error::SandboxError;
 
 /// The setting that names a running PostgreSQL.
-pub(crate) const DATABASE_SETTING: &str = "database_url";
+pub(crate) const DATABASE_SETTING: &str = "servers.database_url";
 /// The setting that names a running restate-server.
-pub(crate) const RESTATE_URLS_SETTING: &str = "restate.ingress_url and restate.admin_url";
+pub(crate) const RESTATE_URLS_SETTING: &str = "servers.ingress_url and servers.admin_url";
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// PostgreSQL 16, in the notation of `server_version_num`.
 const POSTGRES_OLDEST: i32 = 160_000;

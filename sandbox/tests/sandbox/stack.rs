@@ -145,7 +145,7 @@ async fn running_servers_that_the_settings_name_are_used() {
 
     theirs.kill9_postgres();
     let error = Stack::start(&named).await.unwrap_err();
-    assert!(matches!(error, SandboxError::Unreachable { setting: "database_url", .. }), "{error}");
+    assert!(matches!(error, SandboxError::Unreachable { setting: "servers.database_url", .. }), "{error}");
 }
 
 #[tokio::test]
