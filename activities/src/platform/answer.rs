@@ -24,7 +24,9 @@ pub(super) struct Complaint {
 }
 
 /// Reads the error of an answer: `{"error": "message"}` (Mastodon) or `{"error": "Code", "message": "..."}` (AT Protocol).
-pub(super) fn complaint(answer: &Answer) -> Complaint {
+///
+/// `hide` takes secrets out of a text. It sees the server's words before they are cut: of a secret that is cut in two, the first half would stay.
+pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Complaint {
     #[derive(serde::Deserialize)]
     struct Body {
         error: String,
@@ -39,7 +41,8 @@ pub(super) fn complaint(answer: &Answer) -> Complaint {
         Some(Body { error, .. }) => (Some(error.clone()), error),
         None => (None, String::new()),
     };
-    let says: String = says.chars().filter(|c| !c.is_control()).take(QUOTE).collect();
+    let says: String = says.chars().filter(|c| !c.is_control()).collect();
+    let says: String = hide(&says).chars().take(QUOTE).collect();
     Complaint {
         code,
         text: if says.is_empty() { format!("the server answered {status}") } else { format!("the server answered {status}: {says}") },
@@ -67,7 +70,7 @@ pub(super) async fn expect_success(call: Call<'_>, request: reqwest::RequestBuil
     if status.is_success() {
         return Ok(answer);
     }
-    let Complaint { text, .. } = complaint(&answer);
+    let Complaint { text, .. } = complaint(&answer, |text| call.credentials.redact(text));
     Err(match status {
         StatusCode::TOO_MANY_REQUESTS => ActivityError::rate_limited(retry_after(&answer.headers, Utc::now()), text),
         StatusCode::UNAUTHORIZED => ActivityError::credentials_expired(text),
@@ -112,7 +115,7 @@ pub(super) async fn send(
         Err(error) => return Answered { value: Submission::NotSent { what: error.what().to_owned() }, budget: None },
     };
     match call.http.answer(request).await {
-        Ok(answer) => Answered { budget: budget(&answer), value: conclude(&answer, published, special) },
+        Ok(answer) => Answered { budget: budget(&answer), value: conclude(call, &answer, published, special) },
         Err(Failure::NotSent(what) | Failure::Refused(what)) => Answered { value: Submission::NotSent { what }, budget: None },
         Err(Failure::Broken(what)) => Answered { value: Submission::Unknown { what }, budget: None },
     }
@@ -120,6 +123,7 @@ pub(super) async fn send(
 
 /// What an answer to the one send proves. Whatever is not known to be definite is [`Submission::Unknown`].
 fn conclude(
+    call: Call<'_>,
     answer: &Answer,
     published: impl FnOnce(&[u8]) -> Option<Sent>,
     special: impl FnOnce(StatusCode, &Complaint) -> Option<Submission>,
@@ -134,7 +138,7 @@ fn conclude(
             Err(what) => Submission::Unknown { what: format!("the server answered {status}, but the answer broke off: {what}") },
         };
     }
-    let complaint = complaint(answer);
+    let complaint = complaint(answer, |text| call.credentials.redact(text));
     if let Some(submission) = special(status, &complaint) {
         return submission;
     }

@@ -90,11 +90,17 @@ impl Credentials {
     /// # Errors
     /// [`ActivityError::Rejected`] naming the field that is missing, unknown or empty, never its value.
     pub fn from_input(platform: Platform, handle: &str, input: serde_json::Value) -> ActivityResult<Self> {
-        // serde's messages quote unexpected values, which may be secrets; only its words about field names are passed on.
+        // serde's messages quote unexpected values, which may be secrets; only its words about field names are passed on, and of an unknown one
+        // only what nobody would give as a secret: somebody may have written theirs where the name belongs.
         let wrong = |error: serde_json::Error| {
             let text = error.to_string();
-            let names_fields = text.starts_with("missing field") || text.starts_with("unknown field");
-            ActivityError::rejected(if names_fields { text } else { "the credentials must be an object of strings".to_owned() })
+            let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+            let plain = |name: &str| name.len() <= 24 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            ActivityError::rejected(match unknown {
+                Some((name, expected)) if !plain(name) => format!("unknown field{expected}"),
+                None if !text.starts_with("missing field") => "the credentials must be an object of strings".to_owned(),
+                _ => text,
+            })
         };
         let credentials = match platform {
             Platform::Mastodon => {
@@ -245,6 +251,7 @@ mod tests {
         for (input, says) in [
             (json!({}), "missing field `access_token`"),
             (json!({"access_token": "planted", "client": 1}), "unknown field `client`"),
+            (json!({"planted-1": "access_token"}), "unknown field, expected `access_token`"),
             (json!({"access_token": ["planted"]}), "object of strings"),
             (json!("planted"), "object of strings"),
             (json!({"access_token": "planted\r\nX: y"}), "characters that none has"),

@@ -12,6 +12,7 @@ mod house;
 mod idempotency;
 mod publishing;
 mod runs;
+mod secrets;
 mod slice;
 mod survives_sigkill;
 mod tenancy;

@@ -135,14 +135,15 @@ async fn post_form<T: serde::de::DeserializeOwned>(
     form: &[(&str, &str)],
     secrets: &[&str],
 ) -> ActivityResult<T> {
-    let clean =
-        |text: String| secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(secret, "[redacted]"));
+    let clean = |text: &str| {
+        secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
+    };
     let answer = http.answer(http.once(Method::POST, url)?.form(form)).await.map_err(|failure| match failure {
         Failure::Refused(what) => ActivityError::rejected(what),
         Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
     })?;
     if !answer.status.is_success() {
-        let what = clean(complaint(&answer).text);
+        let what = complaint(&answer, clean).text;
         return Err(if answer.status.is_server_error() { ActivityError::transient(what) } else { ActivityError::rejected(what) });
     }
     let body = answer.body.map_err(ActivityError::transient)?;
