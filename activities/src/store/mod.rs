@@ -33,11 +33,14 @@ use std::time::Duration;
 
 use domain::ids::OrgId;
 use sqlx::{
-    PgConnection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{ActivityError, ActivityResult};
+
+/// After how long without use a pooled connection is asked whether it still lives.
+const RESTED: Duration = Duration::from_secs(1);
 
 /// The database, as the role that row-level security binds.
 #[derive(Debug, Clone)]
@@ -62,6 +65,16 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
+            // A ping at every acquisition would be a round trip on every query; only a connection that has rested may have been cut meanwhile.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options.application_name("pressroom"));
         Ok(Self { pool })
     }
@@ -71,8 +84,9 @@ impl Store {
     /// # Errors
     /// [`ActivityError::Transient`] when the database cannot be reached.
     pub async fn in_org(&self, org: OrgId) -> ActivityResult<OrgTx> {
-        let mut tx = self.pool.begin().await.map_err(classify)?;
-        sqlx::query!("SELECT set_config('app.org_id', $1, true)", org.uuid().to_string()).fetch_one(&mut *tx).await.map_err(classify)?;
+        // One round trip for both. The only thing put into the text is a UUID, which cannot be anything but hexadecimal digits and dashes.
+        let begin = format!("BEGIN; SELECT set_config('app.org_id', '{}', true)", org.uuid().as_hyphenated());
+        let tx = self.pool.begin_with(AssertSqlSafe(begin)).await.map_err(classify)?;
         Ok(OrgTx { tx, org })
     }
 
