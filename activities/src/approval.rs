@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{CampaignId, PostId, VariantId},
-    policy::{Lint, Severity},
+    policy::{Lint, Rule, Severity},
     post::PostStatus,
     schedule::ScheduleSpec,
 };
@@ -107,19 +107,39 @@ pub enum Decided {
     },
 }
 
-/// Approves a variant, in the words of `content` if it was edited.
+/// Approves a variant, in the words of `content` if it was edited. Edited words are judged anew, and the verdict is stored with them: a person may
+/// decide against a rule of the brand, but not for what no platform takes and nobody means to send.
 ///
 /// # Errors
-/// [`ActivityError::NotFound`] when the variant is not one of the post's.
+/// [`ActivityError::NotFound`] when the variant is not one of the post's; [`ActivityError::Rejected`] when the words are empty, too long for the
+/// platform, or hold an unfilled template mark.
 pub async fn approve(tx: &mut OrgTx, post: PostId, variant: VariantId, content: Option<&str>, by: &str) -> ActivityResult<Decided> {
-    let chosen = variants::get(tx, variant)
+    let mut chosen = variants::get(tx, variant)
         .await?
         .filter(|v| v.post_id == post)
         .ok_or_else(|| ActivityError::not_found(format_args!("the post {post} has no variant {variant}")))?;
-    let content = content.map_or(chosen.content, ToOwned::to_owned);
-    let done = posts::approve(tx, post, variant, &content, by).await?;
+    let edited = content.filter(|words| *words != chosen.content);
+    let words = edited.map_or_else(|| chosen.content.clone(), ToOwned::to_owned);
+    let done = posts::approve(tx, post, variant, &words, by).await?;
+    if done && edited.is_some() {
+        chosen.hashtags.retain(|tag| words.contains(&format!("#{}", tag.trim_start_matches('#'))));
+        if let Some(links) = chosen.links.as_array_mut() {
+            links.retain(|link| {
+                ["short_url", "url"].iter().any(|f| link.get(f).and_then(|v| v.as_str()).is_some_and(|url| words.contains(url)))
+            });
+        }
+        chosen.content = words;
+        let judged = crate::drafting::score_variant(tx, chosen).await?;
+        let lints = crate::drafting::lints_of(&judged)?;
+        if let Some(lint) = lints.iter().find(|l| l.severity == Severity::Error && CANNOT_BE_SENT.contains(&l.rule)) {
+            return Err(ActivityError::rejected(format_args!("content-refused: {}", lint.message)));
+        }
+    }
     outcome(tx, post, done).await
 }
+
+/// What a person cannot override: it would be refused by the platform, or was never meant for readers.
+const CANNOT_BE_SENT: [Rule; 3] = [Rule::Empty, Rule::TooLong, Rule::TemplateMark];
 
 /// Decides against a post.
 ///
@@ -134,7 +154,8 @@ async fn outcome(tx: &mut OrgTx, post: PostId, done: bool) -> ActivityResult<Dec
     let stored = posts::require(tx, post).await?;
     if done {
         let campaign = campaigns::require(tx, stored.campaign_id).await?;
-        return Ok(Decided::Done { schedule: campaign.asked.schedule });
+        // A plan that a person made for this post outlives a voided approval; the campaign's is for posts that never had one.
+        return Ok(Decided::Done { schedule: stored.schedule.or(campaign.asked.schedule) });
     }
     Ok(Decided::Before { status: stored.status, by: stored.decided_by })
 }

@@ -51,6 +51,9 @@ enum Command {
     /// Create API keys.
     #[command(subcommand)]
     Key(orgs::KeyCommand),
+    /// The secret that signs an org's metrics webhook. Connects as database.url; needs vault.keys.
+    #[command(subcommand)]
+    Webhook(orgs::WebhookCommand),
     /// Print the settings in force. Of secrets only whether they are set.
     Config,
 }
@@ -88,6 +91,7 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
         Command::Migrate => migrate(&settings).await?,
         Command::Org(command) => orgs::org(&settings, command).await?,
         Command::Key(command) => orgs::key(&settings, command).await?,
+        Command::Webhook(command) => orgs::webhook(&settings, command).await?,
         Command::Config => print!("{}", toml::to_string_pretty(&settings)?),
     }
     Ok(std::process::ExitCode::SUCCESS)

@@ -24,6 +24,32 @@ pub(crate) enum OrgCommand {
     },
 }
 
+/// What can be done with an org's webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// Make a new secret that signs metrics sent to POST /v1/metrics/ingest, and print it once. The old one is void.
+    Secret {
+        /// The org (org_...).
+        #[arg(long, value_name = "ID")]
+        org: OrgId,
+    },
+}
+
+/// `pressroom webhook ...`
+///
+/// # Errors
+/// What is missing or wrong.
+pub(crate) async fn webhook(settings: &Settings, command: WebhookCommand) -> anyhow::Result<()> {
+    let WebhookCommand::Secret { org } = command;
+    let store = worker::store(settings)?;
+    if orgs::get(&mut store.in_org(org).await.map_err(failed)?).await.map_err(failed)?.is_none() {
+        bail!("there is no org {org}");
+    }
+    let secret = admin::new_webhook_secret(&store, &worker::vault(settings)?, org).await.map_err(failed)?;
+    writeln!(std::io::stdout().lock(), "{}", secret.expose_secret())?;
+    Ok(())
+}
+
 /// What can be done with API keys.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum KeyCommand {

@@ -67,6 +67,9 @@ pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<
     ports.save()?;
 
     let api = Url::parse(&format!("http://{}", gateway_listener.local_addr()?))?;
+    if gateway_listener.local_addr()?.port() != settings.gateway.listen.port() {
+        screen.say(&format!("{} is, or was at the last start, taken: the API is at {api}", settings.gateway.listen));
+    }
     settings.database.url = Some(app_url(stack.superuser_url(), &secrets.app_password)?);
     settings.vault.keys = Some(secrets.vault_keys.clone());
     settings.gateway.token_secret = Some(secrets.token_secret.clone());
@@ -80,8 +83,8 @@ pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<
         // Weeks of readings in an hour, so that there is something to see.
         settings.workflows.metrics = settings.workflows.metrics.faster(720);
     }
-    // A laptop's own servers stand on loopback.
-    settings.outgoing.allow_private_networks = true;
+    // The stand-ins for platforms stand on loopback; without them the check of outgoing addresses stays as it is set.
+    settings.outgoing.allow_private_networks |= args.demo;
 
     let world = worker::world(&settings)?;
     secrets.ensure_org(&world.store, &folder).await?;

@@ -30,7 +30,6 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
     let outgoing_settings = settings.outgoing.settings();
     let models = settings.models.as_ref().ok_or(SettingsError::Missing { key: "models", variable: "PRESSROOM__MODELS__..." })?;
     let mail = settings.mail.as_ref().ok_or(SettingsError::Missing { key: "mail", variable: "PRESSROOM__MAIL__..." })?;
-    let keys = settings.vault.keys.as_ref().ok_or(SettingsError::Missing { key: "vault.keys", variable: "PRESSROOM__VAULT__KEYS" })?;
     let client = http_client(outgoing_settings.connect_timeout).context("the HTTP client for models")?;
     let (models, embedder) = Models::from_settings(models, &client).map_err(|e| anyhow::anyhow!("models: {e}"))?;
     let crash_plan = match &settings.worker.crash_at {
@@ -44,8 +43,8 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
         models,
         embedder: Arc::new(embedder),
         mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
-        outgoing: Outgoing::new(&outgoing_settings).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
-        vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,
+        outgoing: outgoing(settings)?,
+        vault: vault(settings)?,
         settings: settings.workflows.clone(),
         crash_plan,
     }))
@@ -56,13 +55,25 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
 /// # Errors
 /// What is missing or wrong, by the key of the setting.
 pub(crate) fn gateway_parts(settings: &Settings) -> anyhow::Result<Parts> {
-    let keys = settings.vault.keys.as_ref().ok_or(SettingsError::Missing { key: "vault.keys", variable: "PRESSROOM__VAULT__KEYS" })?;
     Ok(Parts {
         store: store(settings)?,
-        vault: Vault::from_keys(keys.expose_secret()).context("vault.keys")?,
-        outgoing: Outgoing::new(&settings.outgoing.settings()).map_err(|e| anyhow::anyhow!("outgoing: {e}"))?,
+        vault: vault(settings)?,
+        outgoing: outgoing(settings)?,
         media: settings.media.as_ref().map(MediaStore::new),
     })
+}
+
+/// The key ring.
+///
+/// # Errors
+/// When `vault.keys` is missing or no key ring.
+pub(crate) fn vault(settings: &Settings) -> anyhow::Result<Vault> {
+    let keys = settings.vault.keys.as_ref().ok_or(SettingsError::Missing { key: "vault.keys", variable: "PRESSROOM__VAULT__KEYS" })?;
+    Vault::from_keys(keys.expose_secret()).context("vault.keys")
+}
+
+fn outgoing(settings: &Settings) -> anyhow::Result<Outgoing> {
+    Outgoing::new(&settings.outgoing.settings()).map_err(|e| anyhow::anyhow!("outgoing: {e}"))
 }
 
 /// The database as the application sees it.

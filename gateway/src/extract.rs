@@ -54,6 +54,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 /// Reads JSON; an error names the field.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if holds_nul(bytes) {
+        return Err(Problem::field(String::new(), "a text holds the character U+0000, which cannot be stored".to_owned()));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
@@ -67,6 +70,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     reader.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// Whether a JSON text writes the character U+0000, which PostgreSQL takes in no text. (Raw, it is no JSON.)
+fn holds_nul(json: &[u8]) -> bool {
+    let escape = br"\u0000";
+    json.windows(escape.len()).enumerate().any(|(at, window)| {
+        // An even number of backslashes before it are backslashes themselves.
+        window == escape && json[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0
+    })
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -102,6 +114,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
+        if let Some((name, _)) = url::form_urlencoded::parse(query.as_bytes()).find(|(_, value)| value.contains('\0')) {
+            return Err(Problem::field(format!("/{}", segment(&name)), "holds the character U+0000".to_owned()));
+        }
         let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
             let text = error.inner().to_string();
@@ -144,6 +159,14 @@ mod tests {
         let response = parse::<Outer>(json.as_bytes()).unwrap_err().into_response();
         let response = crate::problem::finish(response, "id", &url::Url::parse("http://h").unwrap());
         serde_json::from_slice(&axum::body::to_bytes(response.into_body(), MAX_BODY).await.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_nul_is_found_and_a_written_out_one_is_not() {
+        assert!(holds_nul(br#"{"a": "x\u0000y"}"#));
+        assert!(holds_nul(br#"{"a": "\\\u0000"}"#));
+        assert!(!holds_nul(br#"{"a": "\\u0000"}"#));
+        assert!(!holds_nul(b"{}"));
     }
 
     #[tokio::test]

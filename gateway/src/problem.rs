@@ -97,6 +97,8 @@ codes! {
     AuthorizationDenied = "authorization-denied", UNPROCESSABLE_ENTITY, "The account was not opened";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "This key was used for another request";
+    /// The text cannot be sent.
+    ContentRefused = "content-refused", UNPROCESSABLE_ENTITY, "The text cannot be sent";
     /// The time cannot be scheduled.
     ScheduleRefused = "schedule-refused", UNPROCESSABLE_ENTITY, "The time cannot be scheduled";
     /// The platform refused the account.

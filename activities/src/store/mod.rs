@@ -95,7 +95,12 @@ impl Store {
     /// # Errors
     /// [`ActivityError::Transient`] when it does not.
     pub async fn ping(&self) -> ActivityResult<()> {
-        sqlx::query_scalar!("SELECT 1").fetch_one(&self.pool).await.map_err(classify)?;
+        let answer = sqlx::query_scalar!("SELECT 1").fetch_one(&self.pool);
+        // Whoever asks whether the database lives cannot wait as long as whoever needs it.
+        tokio::time::timeout(Duration::from_secs(2), answer)
+            .await
+            .map_err(|_| ActivityError::transient("the database does not answer"))?
+            .map_err(classify)?;
         Ok(())
     }
 

@@ -182,6 +182,8 @@ async fn lists_come_in_pages_and_too_many_requests_are_refused() {
     let api = Api::start_with(GatewaySettings { requests_per_minute: 1, request_burst: 12, ..GatewaySettings::default() }).await;
     for n in 0..5 {
         api.post("/v1/brands", &json!({"name": format!("b{n}")})).await.expect(201);
+        // Ids sort by the millisecond in which they are made; within one they are in no order.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let mut names = Vec::new();
     let mut path = "/v1/brands?limit=2".to_owned();

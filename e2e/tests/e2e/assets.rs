@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::api_harness::{Answer, Api};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and some more";
+pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and some more";
 
-fn announcement(bytes: &[u8]) -> Value {
+pub(crate) fn announcement(bytes: &[u8]) -> Value {
     json!({
         "kind": "image", "content_type": "image/png", "bytes": bytes.len(), "sha256": sha256_hex(bytes), "alt": "A bag of coffee",
         "rights": {"source": "our own", "license": "all rights held"},
@@ -32,8 +32,11 @@ async fn upload(announced: &Value, bytes: &[u8]) -> StatusCode {
     put.send().await.unwrap().status()
 }
 
-#[tokio::test]
-async fn a_file_is_taken_when_it_is_what_was_announced() {
+/// A running store and its folder.
+pub(crate) type Storage = (ObjectStore, tempfile::TempDir);
+
+/// Object storage with a bucket, for as long as the second value lives.
+pub(crate) async fn storage() -> (MediaStore, Storage) {
     let folder = tempfile::tempdir().unwrap();
     let (access_key, secret_key) = ("key-of-a-test".to_owned(), "secret-of-a-test".to_owned());
     let options = Options { port: 0, folder: folder.path().to_owned(), access_key: access_key.clone(), secret_key: secret_key.clone() };
@@ -42,6 +45,12 @@ async fn a_file_is_taken_when_it_is_what_was_announced() {
         "max_bytes": 10_000});
     let media = MediaStore::new(&serde_json::from_value(settings).unwrap());
     media.ensure_bucket().await.unwrap();
+    (media, (server, folder))
+}
+
+#[tokio::test]
+async fn a_file_is_taken_when_it_is_what_was_announced() {
+    let (media, _storage) = storage().await;
     let api = Api::start_storing(GatewaySettings::default(), media).await;
 
     // What cannot be right is refused before anything is signed, field by field.

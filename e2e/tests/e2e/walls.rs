@@ -11,15 +11,16 @@ use tenant::Tenant;
 
 use crate::{
     api_harness::{Answer, Api},
-    api_runs,
+    api_runs, assets,
 };
 
 /// Two tenants that each have one of everything, on a gateway that never says that it was asked too often.
-async fn two_tenants() -> (Api, Tenant, Tenant) {
-    let api = Api::start_with(GatewaySettings { request_burst: 1_000_000, ..GatewaySettings::default() }).await;
+async fn two_tenants() -> (Api, Tenant, Tenant, assets::Storage) {
+    let (media, storage) = assets::storage().await;
+    let api = Api::start_storing(GatewaySettings { request_burst: 1_000_000, ..GatewaySettings::default() }, media).await;
     api_runs::worker(&api).await;
     let (ours, theirs) = (Tenant::furnish(&api, "Ours").await, Tenant::furnish(&api, "Theirs").await);
-    (api, ours, theirs)
+    (api, ours, theirs, storage)
 }
 
 async fn ask(api: &Api, as_whom: &Tenant, method: &Method, path: &str, body: Option<&Value>) -> Answer {
@@ -44,7 +45,7 @@ fn about_one_thing(all: Vec<Operation>) -> Vec<Operation> {
 
 #[tokio::test]
 async fn every_route_with_another_orgs_ids_answers_404() {
-    let (api, ours, theirs) = two_tenants().await;
+    let (api, ours, theirs, _storage) = two_tenants().await;
     let mut all = about_one_thing(operations());
     for operation in &all {
         let name = format!("{} {}", operation.method, operation.path);
@@ -74,7 +75,7 @@ async fn every_route_with_another_orgs_ids_answers_404() {
 
 #[tokio::test]
 async fn another_orgs_ids_in_a_body_are_refused_by_their_pointer() {
-    let (api, ours, theirs) = two_tenants().await;
+    let (api, ours, theirs, _storage) = two_tenants().await;
     let mut tried = Vec::new();
     for operation in operations().into_iter().filter(|o| !o.is_open()) {
         let Some(own) = operation.body_with(&theirs) else { continue };
@@ -113,7 +114,7 @@ async fn another_orgs_ids_in_a_body_are_refused_by_their_pointer() {
 
 #[tokio::test]
 async fn filters_by_another_orgs_ids_find_what_made_up_ids_find() {
-    let (api, ours, theirs) = two_tenants().await;
+    let (api, ours, theirs, _storage) = two_tenants().await;
     let mut tried = 0;
     for operation in operations().into_iter().filter(|o| o.method == Method::GET && !o.is_open() && !o.path.contains('{')) {
         for (name, prefix) in operation.filters() {

@@ -60,6 +60,8 @@ impl Operation {
             "posts" => "post",
             "variants" => "var",
             "connectors" => "con",
+            "assets" => "ast",
+            "digests" if self.path.starts_with("/v1/digests/subscriptions/") => "sub",
             "digests" => "dig",
             "runs" => "run",
             other => panic!("{}: no tenant of these tests has one of the {other}", self.path),

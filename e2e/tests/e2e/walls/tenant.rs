@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::api_harness::{Answer, Api};
+use crate::{
+    api_harness::{Answer, Api},
+    assets::{PNG, announcement},
+};
 
 /// One org of two.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub(super) struct Tenant {
 }
 
 /// Every kind of thing that a route can be about.
-const PREFIXES: [&str; 8] = ["brd", "brf", "cmp", "con", "dig", "post", "run", "var"];
+const PREFIXES: [&str; 10] = ["ast", "brd", "brf", "cmp", "con", "dig", "post", "run", "sub", "var"];
 
 impl Tenant {
     /// Nobody's ids: well formed, and of nothing.
@@ -53,7 +56,8 @@ impl Tenant {
         let campaign = post("/v1/campaigns", campaign).await;
         let subscription =
             json!({"brand_id": brand["id"], "cadence": "daily", "at": "09:00", "timezone": "Europe/Berlin", "email": ["a@b.example"]});
-        post("/v1/digests/subscriptions", subscription).await;
+        let subscription = post("/v1/digests/subscriptions", subscription).await;
+        let asset = post("/v1/assets", announcement(PNG)).await;
 
         let (text, draft, digest) =
             (PostId::from_uuid(Uuid::now_v7()), VariantId::from_uuid(Uuid::now_v7()), DigestId::from_uuid(Uuid::now_v7()));
@@ -75,6 +79,7 @@ impl Tenant {
 
         let told = |value: &Value| value.as_str().unwrap().to_owned();
         let ids = [
+            ("ast", told(&asset["id"])),
             ("brd", told(&brand["id"])),
             ("brf", told(&brief["id"])),
             ("cmp", told(&campaign["id"])),
@@ -82,6 +87,7 @@ impl Tenant {
             ("dig", digest.to_string()),
             ("post", text.to_string()),
             ("run", told(&campaign["run_id"])),
+            ("sub", told(&subscription["id"])),
             ("var", draft.to_string()),
         ];
         Self { key, ids: ids.into() }
