@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use activities::{
     ActivityError,
+    approval::{self, Decided},
     asking::{self, ShownAs},
     drafting::{self, Judged},
     enrichment::{self, Enriched},
@@ -21,6 +22,7 @@ use domain::{
     ids::{BrandId, BriefId, CampaignId, ConnectorId, ExampleId, OrgId, PostId, RunId, UsageId, VoiceId},
     platform::Platform,
     post::PostStatus,
+    schedule::ScheduleSpec,
     voice::Example,
 };
 use futures::StreamExt as _;
@@ -178,6 +180,48 @@ async fn a_brief_becomes_stored_texts_that_people_saw_growing() {
     assert!(without.unwrap().reasons.iter().all(|r| r.feature != "meaning"), "without it the rest has to do");
 
     save_and_enrich(&house, post, written.text).await;
+    edited_words_are_judged(&house, plan.posts[1]).await;
+}
+
+/// What a person writes into a text before approving it is held against the rules like everything else, and a plan made for the post stays.
+async fn edited_words_are_judged(house: &House, post: PostId) {
+    let variant = drafting::variant_id(post, 0);
+    let mut tx = house.store.in_org(house.org).await.unwrap();
+    let inputs = drafting::inputs(&mut tx, post).await.unwrap();
+    let judged = Judged {
+        id: variant,
+        post_id: post,
+        position: 0,
+        score: inputs.score("Fine words.", &[], None),
+        content: "Fine words.".to_owned(),
+        lints: Vec::new(),
+        fit: None,
+        model: "m".to_owned(),
+        rewrites: 0,
+    };
+    drafting::save(&mut tx, inputs.language, judged).await.unwrap();
+    posts::advance(&mut tx, post, &[PostStatus::Drafting], PostStatus::NeedsApproval, None).await.unwrap();
+    tx.commit().await.unwrap();
+
+    for words in ["word ".repeat(400), "Call {{name}} today.".to_owned()] {
+        let mut tx = house.store.in_org(house.org).await.unwrap();
+        let refused = approval::approve(&mut tx, post, variant, Some(&words), "ann").await;
+        assert!(matches!(&refused, Err(ActivityError::Rejected { what }) if what.starts_with("content-refused: ")), "{refused:?}");
+    }
+
+    let mut tx = house.store.in_org(house.org).await.unwrap();
+    assert_eq!(posts::require(&mut tx, post).await.unwrap().status, PostStatus::NeedsApproval, "a refusal changes nothing");
+    let done = approval::approve(&mut tx, post, variant, Some("Words without a disclosure."), "ann").await.unwrap();
+    assert_eq!(done, Decided::Done { schedule: None }, "the brand's own rules do not stop a person");
+    let stored = variants::get(&mut tx, variant).await.unwrap().unwrap();
+    assert!(drafting::has_error(&drafting::lints_of(&stored).unwrap()), "and the verdict is kept");
+
+    let own: ScheduleSpec =
+        serde_json::from_value(serde_json::json!({"mode": "at", "at": "2030-12-24T09:00", "timezone": "Europe/Berlin"})).unwrap();
+    assert!(posts::plan(&mut tx, post, 1, &own, chrono::Utc::now(), None).await.unwrap());
+    assert!(posts::void_approval(&mut tx, post, "rewritten").await.unwrap());
+    let again = approval::approve(&mut tx, post, variant, None, "ann").await.unwrap();
+    assert_eq!(again, Decided::Done { schedule: Some(own) }, "the plan that a person made for this post");
 }
 
 /// Stores a text, enriches it, has it approved and rewrites it.
