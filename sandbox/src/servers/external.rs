@@ -83,6 +83,6 @@ mod tests {
         assert!(error.contains("database_url") && !error.contains("hunter2"), "{error}");
         let nowhere = Url::parse("http://127.0.0.1:1/").unwrap();
         let error = check_restate(&RestateUrls { ingress: nowhere.clone(), admin: nowhere }).await.unwrap_err().to_string();
-        assert!(error.contains("restate.admin_url") && error.contains("refused"), "{error}");
+        assert!(error.contains("servers.admin_url") && error.contains("refused"), "{error}");
     }
 }
