@@ -204,6 +204,21 @@ impl MediaStore {
         Ok(bytes.into())
     }
 
+    /// A piece of an object, from `start` to before `end`; `key` is one that was stored, never one from outside.
+    ///
+    /// # Errors
+    /// [`ActivityError::NotFound`] if there is no such object; [`ActivityError::Transient`] if the store is away or answers another piece.
+    pub(crate) async fn range(&self, key: &str, start: u64, end: u64) -> ActivityResult<Bytes> {
+        let range = format!("bytes={start}-{}", end.saturating_sub(1));
+        let answer = self.client.get_object().bucket(&self.bucket).key(key).range(range).send().await;
+        let body = answer.map_err(|error| classify("get", error))?.body.collect().await;
+        let bytes = body.map_err(|error| ActivityError::transient(format!("media: the download broke: {error}")))?.into_bytes();
+        if bytes.len() as u64 != end.saturating_sub(start) {
+            return Err(ActivityError::transient("media: the store answered another piece than was asked for"));
+        }
+        Ok(bytes)
+    }
+
     /// Reads what was uploaded and compares it with what was announced: length, SHA-256, and what it really is.
     ///
     /// # Errors

@@ -7,9 +7,9 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{CampaignId, ConnectorId, OrgId, PostId, ReceiptId},
-    platform::Platform,
+    platform::{Platform, StepNames},
     post::PostStatus,
-    publication::{Frozen, PostText, Resolution, Sent, Submission},
+    publication::{Frozen, Part, Resolution, Sent, Submission, intent},
     schedule::{LatenessRule, lateness::Verdict},
 };
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use url::Url;
 use crate::{
     ActivityError, ActivityResult,
     http::Outgoing,
-    platform::{self, Account, Credentials, Limits, RateBudget, Window},
+    platform::{self, Account, Credentials, Limits, RateBudget, Sending, Staged, Window},
     store::{OrgTx, Store, connectors, posts, receipts},
     vault::{Sealed, Vault},
 };
@@ -54,22 +54,10 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// The name of the sending step: people see in the tree where a post went.
+    /// What the steps of this post are called: people see in the tree where it went.
     #[must_use]
-    pub const fn submit_step(&self) -> &'static str {
-        match self.platform {
-            Platform::Mastodon => "mastodon.submit",
-            Platform::Bluesky => "bluesky.submit",
-        }
-    }
-
-    /// The name of the look-up step.
-    #[must_use]
-    pub const fn look_up_step(&self) -> &'static str {
-        match self.platform {
-            Platform::Mastodon => "mastodon.look_up",
-            Platform::Bluesky => "bluesky.look_up",
-        }
+    pub fn steps(&self) -> &'static StepNames {
+        &self.platform.capabilities().steps
     }
 }
 
@@ -146,16 +134,8 @@ pub async fn arm(p: &Publishing<'_>, org: OrgId, post: PostId, connector: Connec
         .await?
         .ok_or_else(|| ActivityError::rejected("the post was stopped"))?;
     let account = account(&connectors::require(&mut tx, connector).await?)?;
-    let text = PostText {
-        text: to_send.content,
-        language: to_send.language,
-        reply_to: None,
-        planned_at: to_send.due_at,
-        created_at: Utc::now(),
-        unique_link: to_send.unique_link,
-        mentions: std::collections::BTreeMap::new(),
-    };
-    let frozen = platform::freeze(&account, &text, post.uuid())?;
+    let part = Part { unique_link: to_send.unique_link, ..Part::new(to_send.content, to_send.language, to_send.due_at, Utc::now()) };
+    let frozen = platform::freeze(&account, &part, &Staged::NOTHING, intent(post.uuid(), 0))?;
     receipts::arm(&mut tx, receipt(post, attempt), post, connector, attempt, &frozen).await?;
     tx.commit().await
 }
@@ -191,7 +171,7 @@ pub async fn submit(p: &Publishing<'_>, org: OrgId, post: PostId, connector: Con
     }
     tx.commit().await?;
 
-    let answered = platform::submit(p.outgoing, &account, &credentials, &frozen).await;
+    let answered = platform::submit(p.outgoing, &account, &credentials, Sending::text(&frozen)).await;
     // The remote id is kept before anything else happens. If the database is away right now, the journal has it, and the next step stores it.
     let _ = note(p, org, id, connector, &answered.value, answered.budget.as_ref()).await;
     Ok(answered.value)
@@ -240,7 +220,7 @@ pub async fn look_up(p: &Publishing<'_>, org: OrgId, post: PostId, connector: Co
     tx.commit().await?;
 
     let window = Window { first_sent_at, known_external_ids };
-    let resolution = platform::resolve(p.outgoing, &account, &credentials, &frozen, &window).await?.value;
+    let resolution = platform::resolve(p.outgoing, &account, &credentials, Sending::text(&frozen), &window).await?.value;
     let may_resend = frozen.can_resend(first_sent_at, now);
 
     let mut tx = p.store.in_org(org).await?;

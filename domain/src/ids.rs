@@ -47,7 +47,7 @@ fn decode(expected: &'static str, text: &str) -> Result<Uuid, IdError> {
 
 /// A UUIDv7 that is a pure function of a parent and a label: it keeps the parent's timestamp, so that it sorts with it, and takes the rest
 /// from a hash. A step that is run twice therefore writes the same row twice, not two rows.
-fn derive(parent: Uuid, label: &str) -> Uuid {
+pub(crate) fn derive(parent: Uuid, label: &str) -> Uuid {
     let mut hash = Sha256::new();
     hash.update(parent.as_bytes());
     hash.update(label.as_bytes());

@@ -1,8 +1,20 @@
 //! The platforms a post can go to, and what each can do, as data.
+//!
+//! One file per platform holds its [`Capabilities`], with the source beside each number; policy, editor, API and connector read them there, so
+//! that nothing about a platform is written twice. A new platform is a variant of [`Platform`], its name, and its file.
+
+mod bluesky;
+mod capabilities;
+mod mastodon;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+pub use self::capabilities::{
+    Capabilities, Connect, Counting, Credential, Disclosure, ImageRules, MediaRules, MentionSyntax, Rate, Requirement, StepNames,
+    TagSyntax, VideoRules,
+};
 
 /// A social platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,88 +30,31 @@ impl Platform {
     /// Every platform, in the order in which pages list them.
     pub const ALL: &[Self] = &[Self::Mastodon, Self::Bluesky];
 
+    /// What the platform can carry by its own documentation.
+    #[must_use]
+    pub const fn capabilities(self) -> &'static Capabilities {
+        match self {
+            Self::Mastodon => &mastodon::CAPABILITIES,
+            Self::Bluesky => &bluesky::CAPABILITIES,
+        }
+    }
+
     /// The name that the API, the database and the journal use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mastodon => "mastodon",
-            Self::Bluesky => "bluesky",
-        }
+        self.capabilities().name
+    }
+
+    /// The name that people use.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.capabilities().title
     }
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// What one platform can carry. Platform limits come from the platform; the limits named "sensible" are ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Capabilities {
-    /// How text is counted against `max_units`.
-    pub counting: Counting,
-    /// The longest text, in the units of `counting`.
-    pub max_units: u32,
-    /// The longest text in UTF-8 bytes, where the platform has such a limit besides.
-    pub max_bytes: Option<u32>,
-    /// How many units a link weighs whatever its length; `None` where it counts as written.
-    pub url_units: Option<u32>,
-    /// The most images of one post.
-    pub max_media: u32,
-    /// The longest hashtag in graphemes, without the `#`.
-    pub max_tag_units: u32,
-    /// Sensible, not imposed: more hashtags than this read as spam.
-    pub max_hashtags: u32,
-    /// Sensible, not imposed: more mentions than this read as spam.
-    pub max_mentions: u32,
-}
-
-/// How a platform counts the length of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Counting {
-    /// User-perceived characters (UAX #29 extended grapheme clusters) of the text as written.
-    Graphemes,
-    /// Graphemes, but a link weighs a fixed number and of `@name@server` only `@name` counts.
-    GraphemesWithConcessions,
-}
-
-// 500, 23 and the counting: `StatusLengthValidator` in mastodon/mastodon (`MAX_CHARS`, `URL_PLACEHOLDER_CHARS`, `each_grapheme_cluster`,
-// entities extracted with `extract_url_without_protocol: false`). 4 media: `configuration.statuses.max_media_attachments` of
-// `/api/v2/instance`. A server may answer other numbers there: see `TextLimits`. Mastodon itself limits neither hashtags nor mentions.
-static MASTODON: Capabilities = Capabilities {
-    counting: Counting::GraphemesWithConcessions,
-    max_units: 500,
-    max_bytes: None,
-    url_units: Some(23),
-    max_media: 4,
-    max_tag_units: 100,
-    max_hashtags: 5,
-    max_mentions: 5,
-};
-
-// 300 graphemes and 3000 bytes: lexicon `app.bsky.feed.post` (`maxGraphemes`, `maxLength`). 4 images: `app.bsky.embed.images`. 64 graphemes
-// a tag: `app.bsky.richtext.facet#tag`. The lexicon limits neither the number of tags nor of mentions within a text.
-static BLUESKY: Capabilities = Capabilities {
-    counting: Counting::Graphemes,
-    max_units: 300,
-    max_bytes: Some(3000),
-    url_units: None,
-    max_media: 4,
-    max_tag_units: 64,
-    max_hashtags: 3,
-    max_mentions: 5,
-};
-
-impl Platform {
-    /// What the platform can carry by its own documentation.
-    #[must_use]
-    pub fn capabilities(self) -> &'static Capabilities {
-        match self {
-            Self::Mastodon => &MASTODON,
-            Self::Bluesky => &BLUESKY,
-        }
     }
 }
 
@@ -142,7 +97,7 @@ impl TextLimits {
 
 /// The text names no platform that Pressroom publishes to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown platform `{0}`; known are: mastodon, bluesky")]
+#[error("unknown platform `{0}`; known are: {known}", known = Platform::ALL.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", "))]
 pub struct UnknownPlatform(pub String);
 
 impl FromStr for Platform {
@@ -156,6 +111,21 @@ impl FromStr for Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_the_one_that_is_stored_and_every_platform_states_its_limits() {
+        for platform in Platform::ALL {
+            assert_eq!(serde_json::to_value(platform).unwrap(), platform.as_str());
+            assert_eq!(platform.as_str().parse::<Platform>().as_ref(), Ok(platform));
+            let c = platform.capabilities();
+            assert!(c.max_units > 0 && !c.rates.is_empty() && !c.send_once.is_empty(), "{platform}");
+            assert_eq!(c.max_thread_parts == 0, !c.threads(), "{platform}");
+            assert!(
+                c.media.required.is_none() || c.media.images.is_some() || c.media.video.is_some(),
+                "{platform} needs media it cannot take"
+            );
+        }
+    }
 
     #[test]
     fn a_server_overrides_the_platform_and_silence_does_not() {

@@ -5,9 +5,8 @@
 
 mod class;
 mod outcome;
+mod part;
 mod tid;
-
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -16,40 +15,10 @@ use uuid::Uuid;
 
 pub use class::{KEY_WINDOW_MINUTES, SendClass, send_class};
 pub use outcome::{Resolution, Sent, Submission};
+pub use part::{Part, PartKind, PartMedia, ReplyTo, intent};
 pub use tid::{is_tid, tid};
 
-use crate::{brief::Language, platform::Platform};
-
-/// What a post says, before a platform's own form is made of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostText {
-    /// The text as approved, disclosures, hashtags and links included.
-    pub text: String,
-    /// The language it is written in.
-    pub language: Language,
-    /// The post that it continues, for the second and later parts of a thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<ReplyTo>,
-    /// When it is due. Bluesky's record key is made of it.
-    pub planned_at: DateTime<Utc>,
-    /// The time that the post will bear where we choose it (Bluesky); normally the time of freezing.
-    pub created_at: DateTime<Utc>,
-    /// A link in the text that no other post of this account has (a short link made for this post): a look-up finds the post by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unique_link: Option<String>,
-    /// Handles in the text (without `@`) whose account id on the platform is known. Bluesky needs the id to make a mention; others stay text.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub mentions: BTreeMap<String, String>,
-}
-
-/// Where a part of a thread hangs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplyTo {
-    /// The first post of the thread.
-    pub root: Sent,
-    /// The post right before this one.
-    pub parent: Sent,
-}
+use crate::platform::Platform;
 
 /// A post as it will be sent: made once, stored, and sent byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +36,8 @@ pub struct Frozen {
     /// The value of `Idempotency-Key`, where the platform has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// The key that we choose for the record, where the platform lets us (Bluesky's rkey).
+    /// The key under which the platform knows the post before it is published: the one that we choose for the record (Bluesky's rkey), or the id
+    /// of what was staged (a container, a draft, an upload).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_key: Option<String>,
     /// SHA-256 of `body`, as lower-case hexadecimal.
@@ -91,7 +61,7 @@ pub struct Correlation {
 impl Frozen {
     /// Freezes `body`. Keys are added by [`Self::with_idempotency_key`] and [`Self::with_record_key`].
     #[must_use]
-    pub fn new(platform: Platform, class: SendClass, intent: Uuid, body: String, post: &PostText) -> Self {
+    pub fn new(platform: Platform, class: SendClass, intent: Uuid, body: String, part: &Part) -> Self {
         Self {
             platform,
             class,
@@ -101,8 +71,8 @@ impl Frozen {
             content_type: "application/json".to_owned(),
             idempotency_key: None,
             record_key: None,
-            correlation: Correlation { text_normalised: normalise(&post.text), link: post.unique_link.clone() },
-            frozen_at: post.created_at,
+            correlation: Correlation { text_normalised: normalise(&part.text), link: part.unique_link.clone() },
+            frozen_at: part.created_at,
         }
     }
 

@@ -11,12 +11,14 @@ mod bluesky;
 mod budget;
 mod credentials;
 mod mastodon;
+mod media_file;
+mod staged;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     metrics::Counters,
     platform::Platform,
-    publication::{Frozen, PostText, Resolution, SendClass, Submission, send_class},
+    publication::{Frozen, Part, PartKind, Resolution, SendClass, Submission, send_class},
 };
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,8 @@ pub use self::{
     budget::{Answered, RateBudget},
     credentials::Credentials,
     mastodon::oauth,
+    media_file::MediaFile,
+    staged::{Staged, Staging},
 };
 use crate::{
     error::{ActivityError, ActivityResult},
@@ -116,13 +120,48 @@ struct Call<'a> {
     credentials: &'a Credentials,
 }
 
+/// One part on its way: what is sent, what the platform was given ahead of it, and the files that go with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// The part, frozen.
+    pub frozen: &'a Frozen,
+    /// What was staged for it.
+    pub staged: &'a Staged,
+    /// Its media, in its order.
+    pub files: &'a [MediaFile],
+}
+
+impl<'a> Sending<'a> {
+    /// A part of nothing but text.
+    #[must_use]
+    pub fn text(frozen: &'a Frozen) -> Self {
+        static NOTHING: Staged = Staged::NOTHING;
+        Self { frozen, staged: &NOTHING, files: &[] }
+    }
+}
+
 /// What a platform has to be able to do.
 trait Adapter: Sync {
-    fn freeze(&self, account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen>;
+    /// Gives the platform what a part needs before it can be published: uploads, containers, drafts. Nobody can see any of it, so it may be done
+    /// twice; `so_far` is what an earlier call got to. A platform that needs nothing keeps this.
+    fn stage<'a>(
+        &'a self,
+        _call: Call<'a>,
+        _part: &'a Part,
+        _files: &'a [MediaFile],
+        _so_far: Staged,
+    ) -> BoxFuture<'a, ActivityResult<Answered<Staging>>> {
+        Box::pin(async { Ok(Answered { value: Staging::Ready(Staged::default()), budget: None }) })
+    }
+    fn freeze(&self, account: &Account, part: &Part, staged: &Staged, intent: Uuid) -> ActivityResult<Frozen>;
     fn check<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Answered<Health>>>;
-    fn submit<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen) -> BoxFuture<'a, Answered<Submission>>;
-    fn resolve<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen, window: &'a Window)
-    -> BoxFuture<'a, ActivityResult<Answered<Resolution>>>;
+    fn submit<'a>(&'a self, call: Call<'a>, sending: Sending<'a>) -> BoxFuture<'a, Answered<Submission>>;
+    fn resolve<'a>(
+        &'a self,
+        call: Call<'a>,
+        sending: Sending<'a>,
+        window: &'a Window,
+    ) -> BoxFuture<'a, ActivityResult<Answered<Resolution>>>;
     fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>>;
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>>;
     fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>>;
@@ -136,15 +175,35 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
     }
 }
 
-/// Makes the exact request of a post. Pure: the same arguments give the same bytes and keys, so it can be made again after a crash.
+/// Makes the exact request of a part. Pure: the same arguments give the same bytes and keys, so it can be made again after a crash.
 ///
 /// # Errors
 /// [`ActivityError::Rejected`] if the account is not connected or a reply lacks what the platform needs to hang it on.
-pub fn freeze(account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen> {
+pub fn freeze(account: &Account, part: &Part, staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
     if account.remote_id.is_empty() {
         return Err(ActivityError::rejected("the account is not connected yet"));
     }
-    adapter(account.platform).freeze(account, post, intent)
+    if part.reply_to.is_none() && part.kind != PartKind::Post {
+        return Err(ActivityError::rejected("a further part needs the part that it hangs on"));
+    }
+    adapter(account.platform).freeze(account, part, staged, intent)
+}
+
+/// Gives the platform what a part needs before it can be published. Safe to repeat: `so_far` is what an earlier call answered, and nothing of it
+/// can be seen by anybody.
+///
+/// # Errors
+/// As [`check`].
+pub async fn stage(
+    http: &Outgoing,
+    account: &Account,
+    credentials: &Credentials,
+    part: &Part,
+    files: &[MediaFile],
+    so_far: Staged,
+) -> ActivityResult<Answered<Staging>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).stage(call, part, files, so_far).await.map_err(|error| clean_error(credentials, error))
 }
 
 /// Looks whether the account's credentials work, and what its server is and allows.
@@ -193,12 +252,13 @@ fn same_handle(written: &str, full: &str) -> bool {
 }
 
 /// Sends a frozen post **once** and says what may be concluded. It never retries, follows a redirect or uses a connection that was used before.
-pub async fn submit(http: &Outgoing, account: &Account, credentials: &Credentials, frozen: &Frozen) -> Answered<Submission> {
+pub async fn submit(http: &Outgoing, account: &Account, credentials: &Credentials, sending: Sending<'_>) -> Answered<Submission> {
+    let frozen = sending.frozen;
     if !frozen.is_intact() || frozen.platform != account.platform {
         let what = "the post is not the one that was frozen for this account".to_owned();
         return Answered { value: Submission::Rejected { what }, budget: None };
     }
-    let answered = adapter(account.platform).submit(Call { http, account, credentials }, frozen).await;
+    let answered = adapter(account.platform).submit(Call { http, account, credentials }, sending).await;
     answered.map(|submission| match submission {
         Submission::Rejected { what } => Submission::Rejected { what: credentials.redact(&what) },
         Submission::CredentialsExpired { what } => Submission::CredentialsExpired { what: credentials.redact(&what) },
@@ -219,11 +279,11 @@ pub async fn resolve(
     http: &Outgoing,
     account: &Account,
     credentials: &Credentials,
-    frozen: &Frozen,
+    sending: Sending<'_>,
     window: &Window,
 ) -> ActivityResult<Answered<Resolution>> {
     let call = Call { http, account, credentials };
-    adapter(account.platform).resolve(call, frozen, window).await.map_err(|error| clean_error(credentials, error))
+    adapter(account.platform).resolve(call, sending, window).await.map_err(|error| clean_error(credentials, error))
 }
 
 /// Renews an access token; credentials that never expire come back as they are. To be called alone for an account: refresh tokens are used once.

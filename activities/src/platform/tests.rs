@@ -1,6 +1,6 @@
 //! What every platform must conclude from whatever can happen to a send.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use domain::brief::Language;
 use serde_json::json;
@@ -53,17 +53,9 @@ pub(super) fn credentials(platform: Platform) -> Credentials {
     }
 }
 
-pub(super) fn post(text: &str) -> PostText {
+pub(super) fn post(text: &str) -> Part {
     let at = "2026-12-01T09:00:00Z".parse().unwrap();
-    PostText {
-        text: text.to_owned(),
-        language: Language::DE,
-        reply_to: None,
-        planned_at: at,
-        created_at: at,
-        unique_link: None,
-        mentions: BTreeMap::new(),
-    }
+    Part::new(text.to_owned(), Language::DE, at, at)
 }
 
 pub(super) fn intent() -> Uuid {
@@ -73,8 +65,8 @@ pub(super) fn intent() -> Uuid {
 /// Sends the same post to a server at `url` and returns what was concluded.
 async fn sent(platform: Platform, http: &Outgoing, url: &str) -> Answered<Submission> {
     let account = account(platform, url);
-    let frozen = freeze(&account, &post("Hallo"), intent()).unwrap();
-    submit(http, &account, &credentials(platform), &frozen).await
+    let frozen = freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap();
+    submit(http, &account, &credentials(platform), Sending::text(&frozen)).await
 }
 
 async fn sent_to(platform: Platform, answer: ResponseTemplate) -> Submission {
@@ -216,11 +208,11 @@ async fn a_server_that_repeats_our_token_does_not_get_it_into_an_outcome_or_erro
 async fn a_changed_or_misdirected_post_is_not_sent_at_all() {
     let server = RawServer::start(Act::Close).await;
     let mastodon = account(Platform::Mastodon, &server.url);
-    let mut frozen = freeze(&mastodon, &post("Hallo"), intent()).unwrap();
+    let mut frozen = freeze(&mastodon, &post("Hallo"), &Staged::NOTHING, intent()).unwrap();
     let bluesky = account(Platform::Bluesky, &server.url);
-    assert_eq!(submit(&http(), &bluesky, &credentials(Platform::Bluesky), &frozen).await.value.name(), "rejected");
+    assert_eq!(submit(&http(), &bluesky, &credentials(Platform::Bluesky), Sending::text(&frozen)).await.value.name(), "rejected");
     frozen.body = frozen.body.replace("Hallo", "Hello");
-    assert_eq!(submit(&http(), &mastodon, &credentials(Platform::Mastodon), &frozen).await.value.name(), "rejected");
+    assert_eq!(submit(&http(), &mastodon, &credentials(Platform::Mastodon), Sending::text(&frozen)).await.value.name(), "rejected");
     assert_eq!(server.connections(), 0);
 }
 
@@ -228,12 +220,15 @@ async fn a_changed_or_misdirected_post_is_not_sent_at_all() {
 fn freezing_is_repeatable_and_needs_a_connected_account() {
     for platform in Platform::ALL {
         let mut account = account(*platform, "https://social.example/");
-        assert_eq!(freeze(&account, &post("Hallo"), intent()).unwrap(), freeze(&account, &post("Hallo"), intent()).unwrap());
-        let other = freeze(&account, &post("Hallo"), Uuid::from_u128(2)).unwrap();
-        let first = freeze(&account, &post("Hallo"), intent()).unwrap();
+        assert_eq!(
+            freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap(),
+            freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap()
+        );
+        let other = freeze(&account, &post("Hallo"), &Staged::NOTHING, Uuid::from_u128(2)).unwrap();
+        let first = freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap();
         assert_ne!((first.idempotency_key, first.record_key), (other.idempotency_key, other.record_key));
         account.remote_id.clear();
-        assert!(freeze(&account, &post("Hallo"), intent()).is_err());
+        assert!(freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).is_err());
     }
 }
 

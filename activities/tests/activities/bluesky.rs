@@ -1,17 +1,17 @@
 //! The Bluesky connector against the stand-in: the record key makes one record of however many sends.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use activities::{
     ActivityError,
     http::{Outgoing, OutgoingSettings},
-    platform::{self, Account, Credentials, Window},
+    platform::{self, Account, Credentials, Sending, Staged, Window},
 };
 use chrono::Utc;
 use domain::{
     brief::Language,
     platform::Platform,
-    publication::{Frozen, PostText, ReplyTo, Resolution, Sent, Submission},
+    publication::{Frozen, Part, ReplyTo, Resolution, Sent, Submission},
 };
 use sandbox::{
     bluesky::{Bluesky, Options},
@@ -43,25 +43,17 @@ impl Stage {
 
     fn freeze(&self, text: &str, reply_to: Option<ReplyTo>) -> Frozen {
         let now = Utc::now();
-        let post = PostText {
-            text: text.to_owned(),
-            language: Language::EN,
-            reply_to,
-            planned_at: now,
-            created_at: now,
-            unique_link: None,
-            mentions: BTreeMap::new(),
-        };
-        platform::freeze(&self.account, &post, Uuid::now_v7()).unwrap()
+        let post = Part { reply_to, ..Part::new(text.to_owned(), Language::EN, now, now) };
+        platform::freeze(&self.account, &post, &Staged::NOTHING, Uuid::now_v7()).unwrap()
     }
 
     async fn submit(&self, frozen: &Frozen) -> Submission {
-        platform::submit(&self.http, &self.account, &self.credentials, frozen).await.value
+        platform::submit(&self.http, &self.account, &self.credentials, Sending::text(frozen)).await.value
     }
 
     async fn resolve(&self, frozen: &Frozen) -> Resolution {
         let window = Window { first_sent_at: frozen.frozen_at, known_external_ids: Vec::new() };
-        platform::resolve(&self.http, &self.account, &self.credentials, frozen, &window).await.unwrap().value
+        platform::resolve(&self.http, &self.account, &self.credentials, Sending::text(frozen), &window).await.unwrap().value
     }
 
     /// The protocol in small: send; if the outcome is open, look; send again only on "absent".
@@ -171,7 +163,8 @@ async fn definite_refusals_write_nothing() {
 #[tokio::test]
 async fn counters_budgets_and_deletion_work_over_the_protocol() {
     let stage = Stage::set().await;
-    let answered = platform::submit(&stage.http, &stage.account, &stage.credentials, &stage.freeze("Count me", None)).await;
+    let frozen = stage.freeze("Count me", None);
+    let answered = platform::submit(&stage.http, &stage.account, &stage.credentials, Sending::text(&frozen)).await;
     let budget = answered.budget.unwrap();
     assert!(budget.remaining < budget.limit && budget.reset_at > Utc::now());
     let Submission::Published(sent) = answered.value else { panic!("{:?}", answered.value) };

@@ -1,17 +1,17 @@
 //! The Mastodon connector against the stand-in: whatever breaks, following what the connector concludes leaves one post.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use activities::{
     ActivityError,
     http::{Outgoing, OutgoingSettings},
-    platform::{self, Account, Credentials, Window},
+    platform::{self, Account, Credentials, Sending, Staged, Window},
 };
 use chrono::Utc;
 use domain::{
     brief::Language,
     platform::Platform,
-    publication::{Frozen, PostText, Resolution, SendClass, Sent, Submission},
+    publication::{Frozen, Part, Resolution, SendClass, Sent, Submission},
 };
 use sandbox::{
     fault::{Endpoint, Fault},
@@ -45,24 +45,16 @@ impl Stage {
 
     fn freeze(&self, text: &str) -> Frozen {
         let now = Utc::now();
-        let post = PostText {
-            text: text.to_owned(),
-            language: Language::EN,
-            reply_to: None,
-            planned_at: now,
-            created_at: now,
-            unique_link: None,
-            mentions: BTreeMap::new(),
-        };
-        platform::freeze(&self.account, &post, Uuid::now_v7()).unwrap()
+        let post = Part::new(text.to_owned(), Language::EN, now, now);
+        platform::freeze(&self.account, &post, &Staged::NOTHING, Uuid::now_v7()).unwrap()
     }
 
     async fn submit(&self, frozen: &Frozen) -> Submission {
-        platform::submit(&self.http, &self.account, &self.credentials, frozen).await.value
+        platform::submit(&self.http, &self.account, &self.credentials, Sending::text(frozen)).await.value
     }
 
     async fn resolve(&self, frozen: &Frozen, window: &Window) -> Resolution {
-        platform::resolve(&self.http, &self.account, &self.credentials, frozen, window).await.unwrap().value
+        platform::resolve(&self.http, &self.account, &self.credentials, Sending::text(frozen), window).await.unwrap().value
     }
 
     /// The protocol in small: send; if the outcome is open, look; send again only on "absent".
@@ -162,7 +154,7 @@ async fn definite_refusals_post_nothing() {
 async fn counters_budgets_and_deletion_work_over_the_protocol() {
     let stage = Stage::set(Software::Mastodon).await;
     let frozen = stage.freeze("Count me");
-    let answered = platform::submit(&stage.http, &stage.account, &stage.credentials, &frozen).await;
+    let answered = platform::submit(&stage.http, &stage.account, &stage.credentials, Sending::text(&frozen)).await;
     let budget = answered.budget.unwrap();
     assert!(budget.limit == 300 && budget.remaining < 300 && budget.reset_at > Utc::now());
     let Submission::Published(sent) = answered.value else { panic!("{:?}", answered.value) };

@@ -56,10 +56,7 @@ fn capitalised(sentence: &str) -> String {
 
 /// The platform's own spelling of its name.
 pub(super) const fn platform_name(post: &PostFigures) -> &'static str {
-    match post.platform {
-        crate::platform::Platform::Mastodon => "Mastodon",
-        crate::platform::Platform::Bluesky => "Bluesky",
-    }
+    post.platform.title()
 }
 
 /// A text without line breaks and runs of blanks.

@@ -69,14 +69,14 @@ impl SendClass {
 /// one key, GoToSocial and Pixelfed do not handle it.
 const HONOURS_KEYS: &[&str] = &["mastodon", "hometown"];
 
-/// The class of a platform, given the software that the account's server runs (NodeInfo's `software.name`), where it is known.
+/// The class of an account, given the software that its server runs (NodeInfo's `software.name`), where it is known. Other platforms than
+/// Mastodon have the class that their capabilities state.
 #[must_use]
 pub fn send_class(platform: Platform, software: Option<&str>) -> SendClass {
+    let best = platform.capabilities().class;
+    let honours = || software.is_some_and(|name| HONOURS_KEYS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)));
     match platform {
-        Platform::Mastodon if software.is_some_and(|name| HONOURS_KEYS.iter().any(|known| name.trim().eq_ignore_ascii_case(known))) => {
-            SendClass::B
-        }
-        Platform::Mastodon => SendClass::E,
-        Platform::Bluesky => SendClass::A,
+        Platform::Mastodon if !honours() => SendClass::E,
+        _ => best,
     }
 }

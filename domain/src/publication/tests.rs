@@ -8,16 +8,9 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
-fn post(text: &str) -> PostText {
-    PostText {
-        text: text.to_owned(),
-        language: Language::EN,
-        reply_to: None,
-        planned_at: at(1_764_579_600),
-        created_at: at(1_764_579_600),
-        unique_link: Some("https://go.example/l/abc".to_owned()),
-        mentions: BTreeMap::new(),
-    }
+fn post(text: &str) -> Part {
+    let link = Some("https://go.example/l/abc".to_owned());
+    Part { unique_link: link, ..Part::new(text.to_owned(), crate::brief::Language::EN, at(1_764_579_600), at(1_764_579_600)) }
 }
 
 fn frozen(class: SendClass) -> Frozen {

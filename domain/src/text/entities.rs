@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Span;
-use crate::platform::Platform;
+use crate::platform::{MentionSyntax, Platform, TagSyntax};
 
 /// What a piece of a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ static AT_MENTION: LazyLock<Regex> = LazyLock::new(|| {
         r"@([A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*\.[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?)",
     )
 });
+/// `@name`: letters, digits, `_`, and dots within (X, Instagram, Threads, TikTok, YouTube and others differ only in how long a name may be).
+static PLAIN_MENTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"@([A-Za-z0-9_]+(?:[.-]+[A-Za-z0-9_]+)*)"));
 static HASHTAG: LazyLock<Regex> = LazyLock::new(|| pattern(r"[#＃]([\p{Alphabetic}\p{M}\p{Nd}_·・\u{200c}]+)"));
 
 fn pattern(text: &str) -> Regex {
@@ -116,17 +118,22 @@ fn unbalanced(url: &str, open: char, close: char) -> bool {
 }
 
 fn mentions(text: &str, platform: Platform) -> Vec<Entity> {
-    let pattern = match platform {
-        Platform::Mastodon => &FEDIVERSE_MENTION,
-        Platform::Bluesky => &AT_MENTION,
+    let syntax = platform.capabilities().mentions;
+    let pattern = match syntax {
+        MentionSyntax::Fediverse => &FEDIVERSE_MENTION,
+        MentionSyntax::Domain => &AT_MENTION,
+        MentionSyntax::Plain => &PLAIN_MENTION,
+        MentionSyntax::None => return Vec::new(),
     };
     pattern
         .find_iter(text)
         // Not within an e-mail address, a path or a value.
         .filter(|found| {
-            before(text, found.start()).is_none_or(|c| match platform {
-                Platform::Mastodon => !c.is_alphanumeric() && !matches!(c, '_' | '/' | '=' | '@'),
-                Platform::Bluesky => c.is_whitespace() || c == '(',
+            before(text, found.start()).is_none_or(|c| match syntax {
+                MentionSyntax::Domain => c.is_whitespace() || c == '(',
+                MentionSyntax::Fediverse | MentionSyntax::Plain | MentionSyntax::None => {
+                    !c.is_alphanumeric() && !matches!(c, '_' | '/' | '=' | '@')
+                }
             })
         })
         .map(|found| Entity {
@@ -138,17 +145,18 @@ fn mentions(text: &str, platform: Platform) -> Vec<Entity> {
 }
 
 fn hashtags(text: &str, platform: Platform) -> Vec<Entity> {
+    let syntax = platform.capabilities().tags;
     HASHTAG
         .captures_iter(text)
         .filter_map(|captures| {
             let (whole, tag) = (captures.get(0)?, captures.get(1)?.as_str());
-            let apart = before(text, whole.start()).is_none_or(|c| match platform {
-                Platform::Mastodon => !c.is_alphanumeric() && !matches!(c, '=' | '/' | ')' | '#' | '＃' | '_'),
-                Platform::Bluesky => c.is_whitespace(),
+            let apart = before(text, whole.start()).is_none_or(|c| match syntax {
+                TagSyntax::Loose => !c.is_alphanumeric() && !matches!(c, '=' | '/' | ')' | '#' | '＃' | '_'),
+                TagSyntax::AfterSpace => c.is_whitespace(),
             });
-            let starts_well = match platform {
-                Platform::Mastodon => true,
-                Platform::Bluesky => tag.chars().next().is_some_and(char::is_alphabetic),
+            let starts_well = match syntax {
+                TagSyntax::Loose => true,
+                TagSyntax::AfterSpace => tag.chars().next().is_some_and(char::is_alphabetic),
             };
             // `#1` is a rank, not a tag: both platforms want a letter.
             (apart && starts_well && tag.chars().any(char::is_alphabetic)).then(|| Entity {

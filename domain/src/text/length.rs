@@ -28,6 +28,9 @@ pub fn length(text: &str, limits: &TextLimits) -> TextLength {
     let units = match limits.counting {
         Counting::Graphemes => graphemes(text),
         Counting::GraphemesWithConcessions => graphemes(&with_concessions(text, limits)),
+        Counting::CodePoints => saturating(text.chars().count()),
+        Counting::Utf16Units => saturating(text.encode_utf16().count()),
+        Counting::Bytes => saturating(text.len()),
     };
     let bytes = limits.bytes.map(|_| saturating(text.len()));
     let fits = units <= limits.units && bytes.zip(limits.bytes).is_none_or(|(used, most)| used <= most);

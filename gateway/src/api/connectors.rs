@@ -40,9 +40,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(may(Role::Admin, routes!(disconnect)))
 }
 
-/// Where Bluesky accounts live unless said otherwise.
-const BLUESKY: &str = "https://bsky.social";
-
 /// An account to connect.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -179,10 +176,10 @@ pub(super) async fn save_account(
 #[utoipa::path(post, path = "/v1/connectors", tag = "connectors", operation_id = "connect", request_body = ConnectorInput,
     responses((status = 201, body = ConnectorView, description = "Connected")))]
 async fn connect(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<ConnectorInput>) -> ApiResult<impl IntoResponse> {
-    let base_url = match (input.base_url, input.platform) {
-        (Some(url), _) => url,
-        (None, Platform::Bluesky) => BLUESKY.to_owned(),
-        (None, Platform::Mastodon) => return Err(Problem::field("/base_url", "is needed for Mastodon: the address of the server")),
+    let usual = input.platform.capabilities().api.map(str::to_owned);
+    let Some(base_url) = input.base_url.or(usual) else {
+        let needed = format!("is needed for {}: the address of the server", input.platform.title());
+        return Err(Problem::field("/base_url", needed));
     };
     app.outgoing.check_url(&base_url).map_err(|e| Problem::field("/base_url", e.what()))?;
     if input.handle.trim().is_empty() || input.handle.chars().count() > 300 {

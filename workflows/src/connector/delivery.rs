@@ -141,7 +141,7 @@ impl Connector {
         })
         .await?;
         // What is transient here is so before the first byte: the database or the key ring. From the claim on, the outcome is a value.
-        step(ctx, &self.world, d.begun.submit_step(), Retry::Always, move |w| async move {
+        step(ctx, &self.world, d.begun.steps().submit, Retry::Always, move |w| async move {
             publishing::submit(&w.publishing(), org, id, connector, attempt).await
         })
         .await
@@ -153,7 +153,7 @@ impl Connector {
         let mut unknown = None;
         for turn in 0..self.world.settings.look_ups() {
             ctx.sleep(self.world.settings.settle(turn)).await?;
-            let looked = step(ctx, &self.world, d.begun.look_up_step(), Retry::Attempts(6), move |w| async move {
+            let looked = step(ctx, &self.world, d.begun.steps().look_up, Retry::Attempts(6), move |w| async move {
                 publishing::look_up(&w.publishing(), org, id, connector, attempt).await
             })
             .await;

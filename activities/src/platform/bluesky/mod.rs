@@ -9,7 +9,7 @@ use chrono::SecondsFormat;
 use domain::{
     metrics::Counters,
     platform::Platform,
-    publication::{Frozen, PostText, ReplyTo, Resolution, Sent, Submission, is_tid, tid},
+    publication::{Frozen, Part, ReplyTo, Resolution, Sent, Submission, is_tid, tid},
 };
 use futures::future::BoxFuture;
 use http::Method;
@@ -19,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Credentials, Health, Limits, Window,
+    Account, Adapter, Answered, Call, Credentials, Health, Limits, Sending, Staged, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
 };
@@ -59,7 +59,7 @@ fn reference(sent: &Sent) -> ActivityResult<Value> {
     Ok(json!({"uri": sent.external_id, "cid": cid}))
 }
 
-fn record(post: &PostText) -> ActivityResult<Value> {
+fn record(post: &Part) -> ActivityResult<Value> {
     let mut record = json!({
         "$type": COLLECTION,
         "text": post.text,
@@ -140,18 +140,18 @@ async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolu
 }
 
 impl Adapter for Bluesky {
-    fn freeze(&self, account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen> {
-        let key = tid(post.planned_at, intent);
+    fn freeze(&self, account: &Account, part: &Part, _staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
+        let key = tid(part.planned_at, intent);
         // `swapRecord: null` means: only if there is nothing under the key. The same record again is still a success, another one is refused.
-        let body = json!({"repo": account.remote_id, "collection": COLLECTION, "rkey": key, "record": record(post)?, "swapRecord": null});
-        Ok(Frozen::new(Platform::Bluesky, account.send_class(), intent, body.to_string(), post).with_record_key(key))
+        let body = json!({"repo": account.remote_id, "collection": COLLECTION, "rkey": key, "record": record(part)?, "swapRecord": null});
+        Ok(Frozen::new(Platform::Bluesky, account.send_class(), intent, body.to_string(), part).with_record_key(key))
     }
 
     fn check<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Answered<Health>>> {
         Box::pin(health(call))
     }
 
-    fn submit<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen) -> BoxFuture<'a, Answered<Submission>> {
+    fn submit<'a>(&'a self, call: Call<'a>, Sending { frozen, .. }: Sending<'a>) -> BoxFuture<'a, Answered<Submission>> {
         #[derive(Deserialize)]
         struct Written {
             uri: String,
@@ -183,7 +183,7 @@ impl Adapter for Bluesky {
     fn resolve<'a>(
         &'a self,
         call: Call<'a>,
-        frozen: &'a Frozen,
+        Sending { frozen, .. }: Sending<'a>,
         _window: &'a Window,
     ) -> BoxFuture<'a, ActivityResult<Answered<Resolution>>> {
         Box::pin(look(call, frozen))

@@ -28,7 +28,7 @@ fn window() -> Window {
 
 fn frozen(server: &MockServer) -> (Account, Frozen) {
     let account = account(Platform::Bluesky, &server.uri());
-    let frozen = freeze(&account, &post("Hallo"), intent()).unwrap();
+    let frozen = freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap();
     (account, frozen)
 }
 
@@ -53,12 +53,12 @@ fn a_frozen_reply_is_what_the_lexicon_asks_for() {
         cid: Some(format!("cid-{key}")),
     };
     reply.reply_to = Some(ReplyTo { root: before("3jzfcijpj2z2a"), parent: before("3jzfcijpj2z2b") });
-    let frozen = freeze(&account, &reply, intent()).unwrap();
+    let frozen = freeze(&account, &reply, &Staged::NOTHING, intent()).unwrap();
     assert_eq!(frozen.class, SendClass::A);
     insta::assert_json_snapshot!("frozen", frozen);
     insta::assert_json_snapshot!("body", serde_json::from_str::<Value>(&frozen.body).unwrap());
     reply.reply_to.as_mut().unwrap().parent.cid = None;
-    assert!(freeze(&account, &reply, intent()).is_err(), "a reply needs the hash of its parent");
+    assert!(freeze(&account, &reply, &Staged::NOTHING, intent()).is_err(), "a reply needs the hash of its parent");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_record_written_is_published() {
         .expect(1)
         .mount(&server)
         .await;
-    let submission = submit(&http(), &account, &credentials(Platform::Bluesky), &frozen).await.value;
+    let submission = submit(&http(), &account, &credentials(Platform::Bluesky), Sending::text(&frozen)).await.value;
     let url = format!("https://bsky.app/profile/{DID}/post/{}", frozen.record_key.as_deref().unwrap());
     assert_eq!(submission, Submission::Published(Sent { external_id: uri(&frozen), url, cid: Some("bafy1".to_owned()) }));
     assert_eq!(server.received_requests().await.unwrap()[0].body, frozen.body.as_bytes(), "byte for byte what was frozen");
@@ -93,7 +93,7 @@ async fn refusals_are_told_apart_by_their_names() {
         let server = MockServer::start().await;
         let (account, frozen) = frozen(&server);
         xrpc("com.atproto.repo.putRecord").respond_with(refused(status, code)).mount(&server).await;
-        let submission = submit(&http(), &account, &credentials(Platform::Bluesky), &frozen).await.value;
+        let submission = submit(&http(), &account, &credentials(Platform::Bluesky), Sending::text(&frozen)).await.value;
         assert_eq!(submission.name(), name, "{status} {code}");
     }
 }
@@ -103,7 +103,7 @@ async fn without_a_session_nothing_is_sent() {
     let server = MockServer::start().await;
     let (account, frozen) = frozen(&server);
     let fresh = Credentials::from_input(Platform::Bluesky, "ann.example", json!({"app_password": "p"})).unwrap();
-    assert_eq!(submit(&http(), &account, &fresh, &frozen).await.value.name(), "credentials_expired");
+    assert_eq!(submit(&http(), &account, &fresh, Sending::text(&frozen)).await.value.name(), "credentials_expired");
     assert!(server.received_requests().await.unwrap().is_empty());
 }
 
@@ -112,7 +112,7 @@ async fn the_key_tells_whether_the_post_is_there() {
     let server = MockServer::start().await;
     let (account, frozen) = frozen(&server);
     let credentials = credentials(Platform::Bluesky);
-    let look = async || resolve(&http(), &account, &credentials, &frozen, &window()).await;
+    let look = async || resolve(&http(), &account, &credentials, Sending::text(&frozen), &window()).await;
     let body: Value = serde_json::from_str(&frozen.body).unwrap();
     let holding = |value: &Value| ResponseTemplate::new(200).set_body_json(json!({"uri": uri(&frozen), "cid": "bafy1", "value": value}));
 

@@ -7,7 +7,7 @@ pub mod oauth;
 use domain::{
     metrics::Counters,
     platform::Platform,
-    publication::{Frozen, PostText, Resolution, Sent, Submission},
+    publication::{Frozen, Part, Resolution, Sent, Submission},
 };
 use futures::future::BoxFuture;
 use http::Method;
@@ -17,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Credentials, Health, Limits, Window,
+    Account, Adapter, Answered, Call, Credentials, Health, Limits, Sending, Staged, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
 };
@@ -175,12 +175,12 @@ async fn software(call: Call<'_>) -> ActivityResult<Option<String>> {
 }
 
 impl Adapter for Mastodon {
-    fn freeze(&self, account: &Account, post: &PostText, intent: Uuid) -> ActivityResult<Frozen> {
-        let mut body = json!({"status": post.text, "language": post.language, "visibility": "public"});
-        if let Some(reply) = &post.reply_to {
+    fn freeze(&self, account: &Account, part: &Part, _staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
+        let mut body = json!({"status": part.text, "language": part.language, "visibility": "public"});
+        if let Some(reply) = &part.reply_to {
             body["in_reply_to_id"] = json!(reply.parent.external_id);
         }
-        let frozen = Frozen::new(Platform::Mastodon, account.send_class(), intent, body.to_string(), post);
+        let frozen = Frozen::new(Platform::Mastodon, account.send_class(), intent, body.to_string(), part);
         Ok(frozen.with_idempotency_key(intent.to_string()))
     }
 
@@ -188,7 +188,7 @@ impl Adapter for Mastodon {
         Box::pin(health(call))
     }
 
-    fn submit<'a>(&'a self, call: Call<'a>, frozen: &'a Frozen) -> BoxFuture<'a, Answered<Submission>> {
+    fn submit<'a>(&'a self, call: Call<'a>, Sending { frozen, .. }: Sending<'a>) -> BoxFuture<'a, Answered<Submission>> {
         Box::pin(send(
             call,
             publish_request(call, frozen),
@@ -204,7 +204,7 @@ impl Adapter for Mastodon {
     fn resolve<'a>(
         &'a self,
         call: Call<'a>,
-        frozen: &'a Frozen,
+        Sending { frozen, .. }: Sending<'a>,
         window: &'a Window,
     ) -> BoxFuture<'a, ActivityResult<Answered<Resolution>>> {
         Box::pin(lookup::resolve(call, frozen, window))

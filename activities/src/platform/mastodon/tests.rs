@@ -58,8 +58,8 @@ async fn a_reply_goes_out_as_mastodon_documents_it() {
     let mut reply = post("Hallo „Welt“ & <alle>\n#Eins");
     let before = Sent { external_id: "77".to_owned(), url: "https://social.example/@ann/77".to_owned(), cid: None };
     reply.reply_to = Some(ReplyTo { root: before.clone(), parent: before });
-    let frozen = freeze(&account, &reply, intent()).unwrap();
-    let submission = submit(&http(), &account, &credentials(Platform::Mastodon), &frozen).await.value;
+    let frozen = freeze(&account, &reply, &Staged::NOTHING, intent()).unwrap();
+    let submission = submit(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen)).await.value;
     assert_eq!(
         submission,
         Submission::Published(Sent {
@@ -90,8 +90,8 @@ async fn a_token_without_the_scope_needs_a_reconnect() {
     let answer = ResponseTemplate::new(403).set_body_json(json!({"error": "This action is outside the authorized scopes"}));
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     let account = account(Platform::Mastodon, &server.uri());
-    let frozen = freeze(&account, &post("Hallo"), intent()).unwrap();
-    let submission = submit(&http(), &account, &credentials(Platform::Mastodon), &frozen).await.value;
+    let frozen = freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap();
+    let submission = submit(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen)).await.value;
     assert_eq!(submission.name(), "credentials_expired", "{submission:?}");
 }
 

@@ -6,7 +6,7 @@ use wiremock::{
 
 use super::*;
 use crate::platform::{
-    Account, freeze, resolve,
+    Account, Sending, Staged, freeze, resolve,
     tests::{account, credentials, http, intent, post},
 };
 use domain::platform::Platform;
@@ -33,8 +33,8 @@ async fn looked_up(link: Option<&str>, statuses: serde_json::Value, window: &Win
     let account: Account = account(Platform::Mastodon, &server.uri());
     let mut text = post(TEXT);
     text.unique_link = link.map(str::to_owned);
-    let frozen = freeze(&account, &text, intent()).unwrap();
-    resolve(&http(), &account, &credentials(Platform::Mastodon), &frozen, window).await.unwrap().value
+    let frozen = freeze(&account, &text, &Staged::NOTHING, intent()).unwrap();
+    resolve(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen), window).await.unwrap().value
 }
 
 #[tokio::test]
@@ -94,8 +94,9 @@ async fn later_pages_are_read_until_before_the_send() {
     let second = json!([listed(99, "2026-12-01T09:00:05Z", &rendered()), listed(98, "2026-11-01T09:00:00Z", "<p>y</p>")]);
     list().and(query_param("max_id", "100")).respond_with(ResponseTemplate::new(200).set_body_json(second)).expect(1).mount(&server).await;
     let account = account(Platform::Mastodon, &server.uri());
-    let frozen = freeze(&account, &post(TEXT), intent()).unwrap();
-    let resolution = resolve(&http(), &account, &credentials(Platform::Mastodon), &frozen, &window(&[])).await.unwrap().value;
+    let frozen = freeze(&account, &post(TEXT), &Staged::NOTHING, intent()).unwrap();
+    let resolution =
+        resolve(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen), &window(&[])).await.unwrap().value;
     assert!(matches!(&resolution, Resolution::Found { sent, .. } if sent.external_id == "99"), "{resolution:?}");
 }
 
@@ -109,9 +110,9 @@ async fn a_list_that_does_not_end_and_a_failing_look_up_decide_nothing() {
         .mount(&server)
         .await;
     let account = account(Platform::Mastodon, &server.uri());
-    let frozen = freeze(&account, &post(TEXT), intent()).unwrap();
+    let frozen = freeze(&account, &post(TEXT), &Staged::NOTHING, intent()).unwrap();
     let credentials = credentials(Platform::Mastodon);
-    assert_eq!(resolve(&http(), &account, &credentials, &frozen, &window(&[])).await.unwrap().value.name(), "unknown");
+    assert_eq!(resolve(&http(), &account, &credentials, Sending::text(&frozen), &window(&[])).await.unwrap().value.name(), "unknown");
     server.reset().await;
     for status in [500, 401, 404] {
         Mock::given(path("/api/v1/accounts/109/statuses"))
@@ -119,7 +120,7 @@ async fn a_list_that_does_not_end_and_a_failing_look_up_decide_nothing() {
             .up_to_n_times(1)
             .mount(&server)
             .await;
-        assert!(resolve(&http(), &account, &credentials, &frozen, &window(&[])).await.is_err(), "{status}");
+        assert!(resolve(&http(), &account, &credentials, Sending::text(&frozen), &window(&[])).await.is_err(), "{status}");
     }
 }
 
@@ -131,6 +132,9 @@ async fn a_text_without_anything_to_recognise_is_unknown_not_absent() {
         .mount(&server)
         .await;
     let account = account(Platform::Mastodon, &server.uri());
-    let frozen = freeze(&account, &post("…!"), intent()).unwrap();
-    assert_eq!(resolve(&http(), &account, &credentials(Platform::Mastodon), &frozen, &window(&[])).await.unwrap().value.name(), "unknown");
+    let frozen = freeze(&account, &post("…!"), &Staged::NOTHING, intent()).unwrap();
+    assert_eq!(
+        resolve(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen), &window(&[])).await.unwrap().value.name(),
+        "unknown"
+    );
 }
