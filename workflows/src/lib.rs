@@ -14,6 +14,7 @@ pub mod generation;
 pub mod metrics;
 pub mod model;
 pub mod publication;
+pub mod recurring;
 pub mod refuse;
 pub mod serve;
 pub mod step;

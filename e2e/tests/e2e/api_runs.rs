@@ -162,28 +162,33 @@ async fn a_run_shows_its_steps_to_its_org_only() {
     let started = api.post("/v1/campaigns", &campaign(&brand, account(&api).await)).await.expect(202);
     let path = format!("/v1/runs/{}", started["run_id"].as_str().unwrap());
 
-    // A subscription to digests waits for its time for ever: a run that does not end by itself.
+    // A subscription to digests is made when it is in force; its digests come by themselves, and are runs of their own.
     let subscription =
         json!({"brand_id": brand["id"], "cadence": "daily", "at": "09:00", "timezone": "Europe/Berlin", "email": ["a@b.example"]});
     let subscribed = api.post("/v1/digests/subscriptions", &subscription).await.expect(202);
-    let waiting = format!("/v1/runs/{}", subscribed["run_id"].as_str().unwrap());
-    let mut run = api.get(&waiting).await.expect(200);
-    while run["status"] != "waiting" {
+    let subscribing = format!("/v1/runs/{}", subscribed["run_id"].as_str().unwrap());
+    let mut run = api.get(&subscribing).await.expect(200);
+    while run["status"] != "completed" {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        run = api.get(&waiting).await.expect(200);
+        run = api.get(&subscribing).await.expect(200);
     }
     let steps = run["steps"].as_array().unwrap();
-    let fire = steps.iter().find(|s| s["kind"] == "send" && s["name"] == "Digest/fire").unwrap_or_else(|| panic!("{run:#}"));
-    assert_eq!(fire["status"], "waiting");
+    let fire = &run["background"][0];
+    assert_eq!(
+        (fire["kind"].as_str(), fire["name"].as_str(), fire["status"].as_str()),
+        (Some("send"), Some("Digest/fire"), Some("waiting")),
+        "{run:#}"
+    );
+    assert_eq!(fire["invocation_id"], run["invocation_id"], "sent off by the run itself");
     assert_eq!(fire["waiting_for"]["what"], "start");
     assert!(fire["waiting_for"]["until"].is_string(), "it says when: {fire:#}");
     assert!(steps.iter().any(|s| s["kind"] == "step" && s["status"] == "completed" && s["took_ms"].is_i64()), "{run:#}");
-    let listed = api.get("/v1/runs?workflow=Digest&status=waiting").await.expect(200);
+    let listed = api.get("/v1/runs?workflow=Digest&status=completed").await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed:#}");
     assert_eq!(api.get("/v1/runs?workflow=Digest&status=failed").await.expect(200)["items"], json!([]));
 
     // All that is left of it is a timer of the subscription, which is not the run's to cancel: DELETE the subscription.
-    api.post(&format!("{waiting}/cancel"), &json!({})).await.expect_problem(409, "conflict");
+    api.post(&format!("{subscribing}/cancel"), &json!({})).await.expect_problem(409, "conflict");
 
     // No input, output or other payload of a step is shown.
     let shown = api.get(&path).await.expect(200).to_string();

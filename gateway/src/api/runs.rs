@@ -29,8 +29,10 @@ use crate::{
     problem::{ApiResult, Code, Problem},
     runs::{
         drafts::{DraftWatcher, Piece},
+        status::RunStatus,
+        step::{Background, Journal, Step, WaitingFor},
         tables::{self, InvocationId, Rows, Tables},
-        tree::{self, Journal, RunStatus, Step, Tree, WaitingFor},
+        tree::{self, Tree},
         watch::Watcher,
     },
 };
@@ -60,7 +62,7 @@ struct RunSummary {
     /// What it is about.
     #[schema(example = "cmp_06bv3s1k1xtkf0q9b4g2m8y7nc")]
     subject: String,
-    /// How it is with everything that it caused; null if the engine does not know any more (`journal` says so).
+    /// How it is with everything that it caused but its background; null if the engine does not know any more (`journal` says so).
     status: Option<RunStatus>,
     /// When it began; null while it is queued.
     started_at: Option<DateTime<Utc>>,
@@ -100,7 +102,8 @@ struct RunSummary {
             "children": [{"index": 1, "name": "model.complete", "kind": "step", "status": "backing_off", "attempts": 3,
                 "started_at": "2026-11-21T09:00:00.020Z", "took_ms": null, "failure": "the model answers 503",
                 "next_retry_at": "2026-11-21T09:00:05.016Z", "children": []}]}
-    ]
+    ],
+    "background": []
 }))]
 pub(crate) struct RunView {
     /// Its id.
@@ -110,8 +113,8 @@ pub(crate) struct RunView {
     workflow: String,
     /// What it is about.
     subject: String,
-    /// How it is with everything that it caused: what a person should know of first (paused, backing off, running, queued, waiting); when nothing
-    /// goes on any more `failed` if something that was sent off has failed, otherwise as `workflow_status`. Null if the engine does not know any
+    /// How it is with everything that it caused, its `background` left out: what a person should know of first (paused, backing off, running, queued, waiting); when nothing
+    /// goes on any more `failed` if something that was sent off has failed, `cancelled` if something was stopped, otherwise as `workflow_status`. Null if the engine does not know any
     /// more (`journal` says so).
     status: Option<RunStatus>,
     /// How the workflow itself is, without what it sent off.
@@ -135,10 +138,14 @@ pub(crate) struct RunView {
     /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting_for: Option<WaitingFor>,
-    /// Whether the tree is larger than what is shown: at most 500 invocations, 24 levels deep.
+    /// Whether there is more than is shown: at most 500 invocations, 24 levels deep, and 500 more of `background`.
     truncated: bool,
     /// Its steps, in the order in which they began.
     steps: Vec<Step>,
+    /// What it left behind to come again and again by itself: each reading of a published post's counters (`Metrics/poll`), each further digest of a
+    /// subscription (`Digest/fire`). One after the other, however many there are; the last one waits for its time. It says nothing about `status`,
+    /// `finished_at` and `steps`: a run is over when the work that it was started for is over.
+    background: Vec<Background>,
 }
 
 impl RunView {
@@ -160,6 +167,7 @@ impl RunView {
             waiting_for: root.waiting_for,
             truncated: tree.truncated,
             steps: tree.steps,
+            background: tree.background,
         }
     }
 }
@@ -240,8 +248,8 @@ async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiRe
 ///
 /// Server-sent events. `step`: all there is to say about one step, with `invocation_id` (in whose journal it stands) and `index`; the steps of
 /// what it called or sent come by themselves, under the id of its `invoked`. `status`: of the run. `variant`: a piece of a text while the model
-/// writes it, with `offset` (characters before it; 0 begins the text anew), of the campaign, post or variant that the run is about. `done`: nothing will change any more; the
-/// stream ends.
+/// writes it, with `offset` (characters before it; 0 begins the text anew), of the campaign, post or variant that the run is about. `done`: the work is over; the
+/// stream ends. Steps of its `background` carry `background: true`; they may go on after `done`, which `GET /v1/runs/{id}` shows.
 ///
 /// At first comes everything that is known. With `Last-Event-ID` comes what has changed since, each step once and as it is now; if that
 /// event is from another gateway or too long ago, everything comes anew. A run that is over and told is answered with 204, which keeps browsers
@@ -296,7 +304,7 @@ fn json_of(piece: &Piece) -> String {
 /// Cancel a run
 ///
 /// Asks the workflow to end, and what it waits for (calls) with it; what it has sent off is asked by itself, as sends are detached. They may
-/// compensate first. Objects (campaigns, posts, accounts), which serve other runs as well, go on: to stop what a campaign has not sent yet, cancel the
+/// compensate first: a campaign whose writing is cancelled is cancelled itself, and none of its posts goes out. Objects (campaigns, posts, accounts), which serve other runs as well, go on: to stop what a campaign has not sent yet, cancel the
 /// campaign with `POST /v1/campaigns/{id}/cancel`.
 #[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run", params(("id" = String, Path)),
     responses((status = 202, description = "It was asked to end"), (status = 404, description = "There is none")))]

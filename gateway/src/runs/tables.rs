@@ -1,7 +1,8 @@
 //! The engine's own tables: the rows of a run and of everything that it caused.
 //!
 //! A tree is read from its root downwards, a level at a time: an id names its partition, anything else would be a scan of everything
-//! (`sys_journal` has the callee's id in the caller's row).
+//! (`sys_journal` has the callee's id in the caller's row). What a run left behind to go on by itself has bounds of its own, so that a post which
+//! was measured a hundred times does not hide the rest of its tree.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,6 +20,8 @@ use crate::engine::{Engine, EngineError};
 pub(crate) const MAX_DEPTH: usize = 24;
 /// How many invocations a tree may have.
 pub(crate) const MAX_INVOCATIONS: usize = 500;
+/// How many invocations of a run's background are read besides. A chain of them is one level each, so levels do not bound them.
+const MAX_BACKGROUND: usize = 500;
 /// How many ids are asked for in one query.
 const BATCH: usize = 100;
 
@@ -144,9 +147,13 @@ impl Rows {
         self.invocations.get(id).is_some_and(|row| row.status == "completed")
     }
 
-    /// Whom `id` called or sent to, in its journal's order.
-    fn callees(&self, id: &InvocationId) -> impl Iterator<Item = InvocationId> {
-        self.entries.get(id).into_iter().flatten().filter_map(super::tree::callee)
+    /// Whom `id` called or sent to, in its journal's order; and whether that goes on by itself.
+    fn callees(&self, id: &InvocationId) -> impl Iterator<Item = (InvocationId, bool)> {
+        self.entries
+            .get(id)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some((super::entry::callee(entry)?, super::entry::is_background(entry))))
     }
 }
 
@@ -167,7 +174,7 @@ impl Tables for Engine {
 enum Detail {
     /// Everything that a tree shows.
     Steps,
-    /// What it started, so that its status can be told with theirs.
+    /// What it started, so that its status can be told with theirs; its background says nothing about that and is left out.
     Outline,
 }
 
@@ -182,9 +189,9 @@ pub(crate) async fn outlines(engine: &Engine, roots: Vec<InvocationId>) -> Resul
 
 async fn walk(engine: &Engine, roots: Vec<InvocationId>, known: &Rows, detail: Detail, most: usize) -> Result<Rows, EngineError> {
     let mut rows = Rows { read_at: Utc::now(), ..Rows::default() };
-    let mut seen: HashSet<InvocationId> = roots.iter().cloned().collect();
+    let mut seen = Seen { tree: roots.iter().cloned().collect(), background: HashSet::new() };
     let mut level = roots;
-    for _ in 0..MAX_DEPTH {
+    for depth in 1.. {
         let (over, open): (Vec<_>, Vec<_>) = level.into_iter().partition(|id| known.is_over(id));
         for id in &over {
             let journal = known.entries.get(id).cloned().unwrap_or_default();
@@ -193,22 +200,55 @@ async fn walk(engine: &Engine, roots: Vec<InvocationId>, known: &Rows, detail: D
         for ids in open.chunks(BATCH) {
             read_some(engine, ids, detail, &mut rows).await?;
         }
-        let callees: Vec<_> = over.iter().chain(&open).flat_map(|id| rows.callees(id)).collect();
-        let mut next = Vec::new();
-        for callee in callees {
-            if seen.len() >= most && !seen.contains(&callee) {
-                rows.truncated = true;
-            } else if seen.insert(callee.clone()) {
-                next.push(callee);
-            }
-        }
+        let (next, left_out) = seen.next(&rows, over.iter().chain(&open), most, depth < MAX_DEPTH, detail == Detail::Steps);
+        rows.truncated |= left_out;
         if next.is_empty() {
-            return Ok(rows);
+            break;
         }
         level = next;
     }
-    rows.truncated = true;
     Ok(rows)
+}
+
+/// The invocations that were met on the way down.
+#[derive(Debug)]
+struct Seen {
+    tree: HashSet<InvocationId>,
+    background: HashSet<InvocationId>,
+}
+
+impl Seen {
+    /// What is read next: whom `callers` started and nobody before them, of the tree at most `most` altogether and none unless `deeper`, of the
+    /// background none unless it is `wanted`. Also whether anything had to be left out.
+    fn next<'a>(
+        &mut self,
+        rows: &Rows,
+        callers: impl Iterator<Item = &'a InvocationId>,
+        most: usize,
+        deeper: bool,
+        wanted: bool,
+    ) -> (Vec<InvocationId>, bool) {
+        let (mut next, mut left_out) = (Vec::new(), false);
+        for caller in callers {
+            // What the background starts belongs to it.
+            let behind = self.background.contains(caller);
+            for (callee, goes_on_by_itself) in rows.callees(caller) {
+                let of_background = behind || goes_on_by_itself;
+                if self.tree.contains(&callee) || self.background.contains(&callee) || (of_background && !wanted) {
+                    continue;
+                }
+                let (set, room) =
+                    if of_background { (&mut self.background, MAX_BACKGROUND) } else { (&mut self.tree, if deeper { most } else { 0 }) };
+                if set.len() >= room {
+                    left_out = true;
+                } else {
+                    set.insert(callee.clone());
+                    next.push(callee);
+                }
+            }
+        }
+        (next, left_out)
+    }
 }
 
 /// The invocations come before their journals: one that is completed in the first answer is complete in the second.
@@ -243,7 +283,7 @@ async fn explain(engine: &Engine, entries: &mut [Entry]) -> Result<(), EngineErr
     }
     let wanted: Vec<String> = entries
         .iter()
-        .filter(|e| super::tree::is_failed_step(e))
+        .filter(|e| super::entry::is_failed_step(e))
         .take(BATCH)
         .map(|e| format!("(id = '{}' AND index = {})", e.id, e.index))
         .collect();
@@ -253,7 +293,7 @@ async fn explain(engine: &Engine, entries: &mut [Entry]) -> Result<(), EngineErr
     let sql = format!("SELECT id, index, entry_json FROM sys_journal WHERE {}", wanted.join(" OR "));
     for Payload { id, index, entry_json } in ask::<Payload>(engine, "sys_journal", &sql).await? {
         if let Some(entry) = entries.iter_mut().find(|e| e.id == id && e.index == index) {
-            entry.failure = entry_json.as_deref().and_then(super::tree::failure_message);
+            entry.failure = entry_json.as_deref().and_then(super::entry::failure_message);
         }
     }
     Ok(())
@@ -270,6 +310,8 @@ async fn ask<T: DeserializeOwned>(engine: &Engine, table: &'static str, sql: &st
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -281,5 +323,43 @@ mod tests {
         {
             assert_eq!(bad.parse::<InvocationId>(), Err(NoInvocationId), "{bad}");
         }
+    }
+
+    /// A journal of nothing but sends to these, as (id, `Service`, `handler`).
+    fn sends(from: &str, to: &[(&str, &str, &str)]) -> Vec<Entry> {
+        let entry = |(index, (id, service, handler)): (usize, &(&str, &str, &str))| -> Entry {
+            let target = json!({"Object": {"name": service, "key": "k", "handler": handler}});
+            let lite = json!({"Command": {"OneWayCall": {"invocation_id": id, "invocation_target": target}}}).to_string();
+            serde_json::from_value(json!({"id": from, "index": index, "entry_type": "Command: OneWayCall", "entry_lite_json": lite}))
+                .unwrap()
+        };
+        to.iter().enumerate().map(entry).collect()
+    }
+
+    #[test]
+    fn the_background_has_bounds_of_its_own() {
+        let mut rows = Rows::default();
+        rows.add(Vec::new(), sends("inv_1root", &[("inv_1work", "Publication", "fire"), ("inv_1poll0", "Metrics", "poll")]), Vec::new());
+        for number in 0..=MAX_BACKGROUND {
+            let next = format!("inv_1poll{}", number + 1);
+            rows.add(Vec::new(), sends(&format!("inv_1poll{number}"), &[(&next, "Metrics", "poll")]), Vec::new());
+        }
+        let root: InvocationId = "inv_1root".parse().unwrap();
+        let fresh = || Seen { tree: HashSet::from([root.clone()]), background: HashSet::new() };
+        let (mut seen, mut level, mut levels) = (fresh(), vec![root.clone()], 0);
+        let left_out = loop {
+            let (next, left_out) = seen.next(&rows, level.iter(), 2, true, true);
+            if next.is_empty() {
+                break left_out;
+            }
+            (level, levels) = (next, levels + 1);
+        };
+        assert_eq!((seen.tree.len(), seen.background.len(), levels, left_out), (2, MAX_BACKGROUND, MAX_BACKGROUND, true));
+
+        let ids = |next: &[InvocationId]| next.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (next, left_out) = fresh().next(&rows, [&root].into_iter(), 2, true, false);
+        assert_eq!((ids(&next), left_out), (vec!["inv_1work".to_owned()], false), "what is not wanted is not missed");
+        let (next, left_out) = fresh().next(&rows, [&root].into_iter(), 2, false, true);
+        assert_eq!((ids(&next), left_out), (vec!["inv_1poll0".to_owned()], true), "no deeper, but the background goes on");
     }
 }

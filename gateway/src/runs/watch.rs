@@ -19,8 +19,9 @@ use tokio::sync::watch;
 use ulid::Ulid;
 
 use super::{
+    step::Step,
     tables::{InvocationId, Rows, Tables},
-    tree::{self, Step, Tree},
+    tree::{self, Tree},
 };
 
 /// How often the engine is asked while something happens.
@@ -60,7 +61,10 @@ impl Board {
     /// Puts up what is new. Returns whether anything was.
     fn show(&mut self, tree: &Tree) -> bool {
         let before = self.number;
-        self.steps(&tree.root.invocation_id, &tree.steps);
+        self.steps(&tree.root.invocation_id, &tree.steps, false);
+        for background in &tree.background {
+            self.steps(&background.invocation_id, std::slice::from_ref(&background.step), true);
+        }
         let root = &tree.root;
         let status = json!({
             "status": tree.status, "workflow_status": root.status, "started_at": root.started_at, "finished_at": tree.finished_at,
@@ -75,17 +79,20 @@ impl Board {
         self.number != before
     }
 
-    fn steps(&mut self, invocation: &str, steps: &[Step]) {
+    fn steps(&mut self, invocation: &str, steps: &[Step], background: bool) {
         for step in steps {
             let mut data = serde_json::to_value(step).unwrap_or_default();
             if let Value::Object(fields) = &mut data {
                 // They come as steps of their own, in the journal of `invoked`.
                 fields.remove("children");
                 fields.insert("invocation_id".to_owned(), invocation.into());
+                if background {
+                    fields.insert("background".to_owned(), true.into());
+                }
             }
             self.put(Place::Step(invocation.to_owned(), step.index), "step", &data);
             if let Some(invoked) = &step.invoked {
-                self.steps(&invoked.invocation_id, &step.children);
+                self.steps(&invoked.invocation_id, &step.children, background);
             }
         }
     }

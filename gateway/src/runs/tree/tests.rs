@@ -1,8 +1,13 @@
 //! On rows as restate-server 1.7.12 gave them, in `recorded/`.
 
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    super::step::{Journal, WaitingFor},
+    *,
+};
+use crate::runs::tables::{Entry, Invocation};
 
 const TELL: &str = "inv_181jcAcAQzx805TjnVxuFslUlqauZxQORy";
 const CANCELLED: &str = "inv_16zDGbQP9vNG2trHw8vQeCkN6W2n813BkH";
@@ -113,6 +118,17 @@ fn what_nobody_waited_for_and_failed_fails_the_tree() {
 }
 
 #[test]
+fn work_that_was_sent_off_and_stopped_makes_the_tree_cancelled() {
+    let mut rows = rows(include_str!("../recorded/done.json"));
+    let begun = rows.invocations.values_mut().find(|row| row.status == "scheduled").unwrap();
+    begun.status = "completed".into();
+    begun.completion_result = Some("failure".into());
+    begun.completion_failure = Some("[409] cancelled".into());
+    let stopped = tree(TELL, &rows);
+    assert_eq!((stopped.root.status, stopped.status), (Some(Completed), Some(Cancelled)));
+}
+
+#[test]
 fn what_the_engine_does_not_know_is_on_its_way_at_first_and_expired_later() {
     let mut rows = rows(include_str!("../recorded/done.json"));
     let fresh = build(&TELL.parse().unwrap(), rows.read_at, &Rows { read_at: rows.read_at, ..Rows::default() });
@@ -136,13 +152,6 @@ fn what_the_engine_does_not_know_is_on_its_way_at_first_and_expired_later() {
 }
 
 #[test]
-fn a_failed_step_is_told_from_its_payload() {
-    let payload = r#"{"Notification":{"Completion":{"Run":{"completion_id":1,"result":{"Failure":{"code":422,"message":"refused"}}}}}}"#;
-    assert_eq!(failure_message(payload).as_deref(), Some("refused"));
-    assert_eq!(failure_message("no json"), None);
-}
-
-#[test]
 fn a_timer_that_is_gone_before_its_time_was_cancelled() {
     let mut rows = rows(include_str!("../recorded/done.json"));
     rows.invocations.retain(|_, row| row.status != "scheduled");
@@ -162,4 +171,76 @@ fn objects_are_left_to_their_other_runs() {
     rows.invocations.values_mut().find(|row| row.id.to_string() != TELL).unwrap().target_service_key = Some("shared".into());
     assert_eq!(ids(&rows, false), [TELL]);
     assert_eq!(ids(&rows, true).len(), 2);
+}
+
+/// `Metrics/start` that sent off a first poll, each poll the next one: so many, of which the last waits for its time. All under `TELL`, which is over.
+fn measured(polls: u32) -> Rows {
+    let mut rows = rows(include_str!("../recorded/done.json"));
+    let tell = TELL.parse().unwrap();
+    rows.invocations.retain(|id, _| *id == tell);
+    rows.entries.retain(|id, _| *id == tell);
+    rows.entries.get_mut(&tell).unwrap().retain(|entry| entry.index < 3);
+    let poll = |number: u32| format!("inv_1poll{number}");
+    let send = |from: &str, handler: &str, to: &str| -> Entry {
+        let target = json!({"Object": {"name": "Metrics", "key": "post", "handler": handler}});
+        let lite =
+            json!({"Command": {"OneWayCall": {"invocation_id": to, "invocation_target": target, "invoke_time": 1_795_228_830_876_u64}}});
+        serde_json::from_value(json!({"id": from, "index": 4, "entry_type": "Command: OneWayCall", "entry_lite_json": lite.to_string()}))
+            .unwrap()
+    };
+    let invocation = |id: &str, handler: &str, status: &str| -> Invocation {
+        serde_json::from_value(json!({"id": id, "target_service_name": "Metrics", "target_service_key": "post",
+            "target_handler_name": handler, "status": status, "completion_result": "success", "completed_at": "2026-11-21T01:40:33Z"}))
+        .unwrap()
+    };
+    let mut invocations = vec![invocation("inv_1start", "start", "completed")];
+    let mut entries = vec![send(TELL, "start", "inv_1start"), send("inv_1start", "poll", &poll(1))];
+    for number in 1..=polls {
+        let last = number == polls;
+        invocations.push(invocation(&poll(number), "poll", if last { "scheduled" } else { "completed" }));
+        entries.extend((!last).then(|| send(&poll(number), "poll", &poll(number + 1))));
+    }
+    rows.add(invocations, entries, Vec::new());
+    rows
+}
+
+#[test]
+fn what_goes_on_by_itself_stands_beside_the_tree_one_after_the_other_and_keeps_nothing_open() {
+    let tree = tree(TELL, &measured(40));
+    assert_eq!((tree.status, tree.is_final()), (Some(Completed), true));
+    assert_eq!(tree.finished_at, Some(at("2026-11-21T01:40:33Z")), "the end of what it waited for");
+    let start = tree.steps.last().unwrap();
+    assert_eq!((start.name.as_str(), start.children.len()), ("Metrics/start", 0));
+    assert_eq!(tree.background.len(), 40);
+    assert_eq!(tree.background[0].invocation_id, "inv_1start", "where the first one was sent off");
+    for (number, poll) in (1..).zip(&tree.background) {
+        let invoked = poll.step.invoked.as_ref().unwrap();
+        assert_eq!((invoked.invocation_id.as_str(), poll.step.name.as_str()), (format!("inv_1poll{number}").as_str(), "Metrics/poll"));
+        assert_eq!((poll.step.kind, poll.step.children.len()), (Send, 0));
+    }
+    let last = &tree.background[39];
+    assert_eq!((last.invocation_id.as_str(), last.step.status), ("inv_1poll39", Some(Waiting)));
+    assert_eq!(last.step.waiting_for.as_ref().unwrap().until, Some(at("2026-11-21T02:40:30.876Z")), "the sender's journal says when");
+}
+
+#[test]
+fn what_becomes_of_the_background_is_not_what_became_of_the_run() {
+    let mut rows = measured(2);
+    for (status, result) in [("running", None), ("backing-off", None), ("paused", None), ("completed", Some("failure"))] {
+        let poll = rows.invocations.values_mut().find(|row| row.id.to_string() == "inv_1poll2").unwrap();
+        poll.status = status.into();
+        poll.completion_result = result.map(str::to_owned);
+        let tree = tree(TELL, &rows);
+        assert_eq!((tree.status, tree.is_final()), (Some(Completed), true), "{status}");
+        // It can be helped through this run all the same, as every object can.
+        assert_eq!(tree.changeable(true).iter().filter(|(id, _)| *id == "inv_1poll2").count(), 1);
+        assert_eq!(tree.changeable(false).len(), 1);
+    }
+}
+
+#[test]
+fn what_is_started_as_a_run_of_its_own_is_no_background() {
+    let rows = measured(1);
+    let tree = tree("inv_1poll1", &rows);
+    assert_eq!((tree.status, tree.background.len()), (Some(Waiting), 0));
 }

@@ -1,0 +1,11 @@
+//! What comes again and again by itself, for as long as what it serves is there. Whoever started it does not wait for it: a campaign is done when its
+//! posts are out, though their counters are read for weeks, and a subscription is made when it is in force, though a digest comes every day.
+
+/// Handlers that are sent off to come again, as `Service/handler`.
+const RECURRING: [&str; 2] = ["Metrics/poll", "Digest/fire"];
+
+/// Whether a handler (`Service/handler`) that somebody sends to comes again by itself.
+#[must_use]
+pub fn is_recurring(target: &str) -> bool {
+    RECURRING.contains(&target)
+}
