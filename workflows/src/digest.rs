@@ -9,6 +9,9 @@
 //! sends of `mail` for some hours. One that may have been taken is noted as such and left. When the process dies after the server took a mail
 //! and before the journal has heard of it, the mail goes out a second time under the same Message-ID, by which a mailbox shows it once: SMTP
 //! offers nothing better.
+//!
+//! # Cancelling
+//! A run that is cancelled mails nobody any more, and the digest says whom not. The plan of the next one is older than that and stays.
 
 use std::time::Duration;
 
@@ -108,6 +111,9 @@ const ASK_MODEL: u32 = 3;
 
 /// How often a mail is tried in one round.
 const TRIES: u32 = 3;
+
+/// Why a mail was not sent, or may have been, when somebody cancelled the run.
+const STOPPED: &str = "the run was cancelled";
 
 /// How many rounds of mails there are: with pauses of 5, 10, 20, 40, 80 and 160 minutes, over five hours, which outlasts greylisting and most outages.
 const ROUNDS: u32 = 7;
@@ -229,10 +235,15 @@ impl Digest {
             making::summarise(&w.models, &data).await
         })
         .await;
-        let summary = words.unwrap_or_else(|failure| {
-            tracing::info!(subscription = %id, why = failure.what(), "the digest goes out with a plain summary");
-            plain_summary(&figures.data, figures.data.language())
-        });
+        let summary = match words {
+            Ok(words) => words,
+            // Nothing was mailed yet, and nothing will be.
+            Err(cancelled) if cancelled.is_cancelled() => return Err(cancelled.into()),
+            Err(failure) => {
+                tracing::info!(subscription = %id, why = failure.what(), "the digest goes out with a plain summary");
+                plain_summary(&figures.data, figures.data.language())
+            }
+        };
         let invocation = ctx.invocation_id().to_owned();
         let mailed_before = step(ctx, &self.world, "store.save_digest", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
@@ -248,8 +259,9 @@ impl Digest {
     /// One round of mails, and the plan of another one for those that were not taken.
     async fn send(&self, ctx: &ObjectContext<'_>, round: MailAgain) -> Result<(), TerminalError> {
         let MailAgain { org, digest_id, to, mut notes, round } = round;
-        let (mut sent, mut left, mut left_notes) = (false, Vec::new(), Vec::new());
-        for address in to {
+        let (mut sent, mut left, mut left_notes, mut stopped) = (false, Vec::new(), Vec::new(), None);
+        let mut addresses = to.into_iter();
+        for address in addresses.by_ref() {
             let recipient = address.clone();
             let outcome: Result<(), Failure> = step(ctx, &self.world, "mail.digest", Retry::Attempts(TRIES), move |w| async move {
                 making::mail(&w.store, &w.mailer, org, digest_id, &recipient).await
@@ -257,6 +269,12 @@ impl Digest {
             .await;
             match outcome {
                 Ok(()) => sent = true,
+                Err(cancelled) if cancelled.is_cancelled() => {
+                    // It was stopped while this one was on its way: what the server said is lost.
+                    notes.push(told(&address, &ActivityError::outcome_unknown(STOPPED)));
+                    stopped = Some(cancelled);
+                    break;
+                }
                 Err(Failure(error)) => {
                     let note = told(&address, &error);
                     if comes_again(&error) && round + 1 < ROUNDS {
@@ -268,6 +286,11 @@ impl Digest {
                 }
             }
         }
+        if stopped.is_some() {
+            // Nobody is mailed any more: neither those that come after it, nor those whose mail was to be tried again.
+            notes.extend(addresses.map(|address| told(&address, &ActivityError::rejected(STOPPED))));
+            left.clear();
+        }
         let note = joined(notes.iter().chain(&left_notes));
         let mailed_at = if sent { Some(clock::now(ctx, &self.world).await?) } else { None };
         step(ctx, &self.world, "store.digest_mailed", Retry::Always, move |w| async move {
@@ -276,6 +299,9 @@ impl Digest {
             tx.commit().await
         })
         .await?;
+        if let Some(cancelled) = stopped {
+            return Err(cancelled.into());
+        }
         if !left.is_empty() {
             ctx.object_client::<DigestClient>(ctx.key())
                 .mail(Json(MailAgain { org, digest_id, to: left, notes, round: round + 1 }))

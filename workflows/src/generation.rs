@@ -6,7 +6,7 @@ use restate_sdk::{context::DurableFuture, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    campaign::{CampaignClient, Generated},
+    campaign::{CampaignClient, ForCampaign, Generated},
     drafting::{Draft, DraftingClient},
     enrichment::{Enrich, EnrichmentClient},
     step::{Failure, Retry, step},
@@ -32,24 +32,49 @@ pub struct Generation {
 
 #[restate_sdk::service(client_visibility = "pub(crate)")]
 impl Generation {
-    /// Plans the posts, has their variants written side by side, and hands the campaign its drafts. A draft that fails is one draft less.
+    /// Plans the posts, has their variants written side by side, and hands the campaign its drafts. A draft that fails is one draft less. Where it is
+    /// cancelled, so is the campaign: nobody writes its posts any more, and none of them goes out.
     #[handler]
     async fn run(&self, ctx: Context<'_>, input: Json<Generate>) -> Result<(), TerminalError> {
         let Generate { org, campaign_id, connectors } = input.into_inner();
-        let planned: Result<Plan, Failure> = step(&ctx, &self.world, "store.plan_posts", Retry::Always, move |w| async move {
+        let written = self.write(&ctx, org, campaign_id, connectors).await;
+        let campaign = ctx.object_client::<CampaignClient>(campaign_id.to_string());
+        match written {
+            Ok(failure) => {
+                campaign.generated(Json(Generated { org, failure })).send();
+                Ok(())
+            }
+            Err(error) => {
+                if Failure::from(error.clone()).is_cancelled() {
+                    campaign.cancel(Json(ForCampaign { org })).send();
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Generation {
+    /// Plans and writes. Returns why something could not be written, if so.
+    async fn write(
+        &self,
+        ctx: &Context<'_>,
+        org: OrgId,
+        campaign_id: CampaignId,
+        connectors: Vec<ConnectorId>,
+    ) -> Result<Option<String>, TerminalError> {
+        let planned: Result<Plan, Failure> = step(ctx, &self.world, "store.plan_posts", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let plan = generation::plan(&mut tx, campaign_id, &connectors).await?;
             tx.commit().await?;
             Ok(plan)
         })
         .await;
-        let failure = match planned {
-            Ok(plan) => write_all(&ctx, org, &plan).await?,
-            Err(cancelled) if cancelled.is_cancelled() => return Err(cancelled.into()),
-            Err(failure) => Some(failure.to_string()),
-        };
-        ctx.object_client::<CampaignClient>(campaign_id.to_string()).generated(Json(Generated { org, failure })).send();
-        Ok(())
+        match planned {
+            Ok(plan) => write_all(ctx, org, &plan).await,
+            Err(cancelled) if cancelled.is_cancelled() => Err(cancelled.into()),
+            Err(failure) => Ok(Some(failure.to_string())),
+        }
     }
 }
 

@@ -87,6 +87,9 @@ impl Metrics {
         // A reading that failed is one reading less; the next one has the same totals and more. That holds for a post that the platform does not
         // know as well: right after publication its readers may not have heard of it yet, and the cadence ends by itself.
         if let Err(failure) = read {
+            if failure.is_cancelled() {
+                return Err(failure.into());
+            }
             tracing::info!(post = %id, number, %failure, "the counters could not be read");
         }
         self.plan(&ctx, org, number + 1).await
