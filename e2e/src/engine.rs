@@ -113,6 +113,32 @@ impl Engine {
         }
     }
 
+    /// Puts this state in the place of an object's, as if it had been left so, and waits until it is there.
+    ///
+    /// # Errors
+    /// When the engine refuses it, or does not get there.
+    pub async fn set_state(&self, service: &str, key: &str, state: &Value) -> anyhow::Result<()> {
+        let fields = state.as_object().context("an object")?;
+        let bytes: serde_json::Map<_, _> =
+            fields.iter().map(|(name, value)| (name.clone(), value.to_string().into_bytes().into())).collect();
+        let url = self.admin.join(&format!("services/{service}/state"))?;
+        let answer = self.http.post(url).json(&serde_json::json!({ "object_key": key, "new_state": bytes })).send().await?;
+        if !answer.status().is_success() {
+            bail!("{}: {}", answer.status(), answer.text().await?);
+        }
+        let sql = format!("SELECT key, value_utf8 FROM state WHERE service_name = '{service}' AND service_key = '{key}'");
+        wait::until("the state to be there", async || {
+            let rows = self.query(&sql).await?;
+            let there = rows.len() == fields.len()
+                && rows.iter().all(|row| {
+                    let name = row.get("key").and_then(Value::as_str).unwrap_or_default();
+                    row.get("value_utf8").and_then(Value::as_str) == fields.get(name).map(Value::to_string).as_deref()
+                });
+            Ok(if there { Ok(()) } else { Err(format!("{rows:?}")) })
+        })
+        .await
+    }
+
     /// Every invocation that has not ended, with its last failure: what to print when a test waits in vain.
     ///
     /// # Errors

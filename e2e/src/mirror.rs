@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use url::Url;
 
 /// What happens to a request instead of being passed on.
@@ -29,6 +29,8 @@ pub enum Whim {
     Swallow,
     /// It is passed on and carried out; the answer never comes back.
     KeepAnswer,
+    /// It is held until the test lets it go ([`Mirror::let_go`]), and then passed on.
+    Hold,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct Shared {
     inner: Arc<Mutex<Inner>>,
+    /// A permit lets one request go that is held.
+    held: Arc<Semaphore>,
     http: reqwest::Client,
 }
 
@@ -73,7 +77,7 @@ impl Mirror {
     /// When it cannot listen.
     pub async fn start() -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
-        let shared = Shared { inner: Arc::default(), http };
+        let shared = Shared { inner: Arc::default(), held: Arc::new(Semaphore::new(0)), http };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = Url::parse(&format!("http://{}", listener.local_addr()?))?;
         let router = Router::new().fallback(answer).with_state(shared.clone());
@@ -98,6 +102,11 @@ impl Mirror {
     /// Has a whim on the next so many requests with `path` in their path.
     pub fn order(&self, path: &'static str, whim: Whim, times: u32) {
         self.shared.lock().orders.push(Order { path, whim, times });
+    }
+
+    /// Lets so many requests go that it holds, or will hold.
+    pub fn let_go(&self, requests: usize) {
+        self.shared.held.add_permits(requests);
     }
 
     /// The whims that it had, in order.
@@ -149,6 +158,10 @@ async fn handle(shared: &Shared, request: Request) -> anyhow::Result<Response> {
             shared.lock().done.push(whim);
             return std::future::pending().await;
         }
+        Some(Whim::Hold) => {
+            shared.lock().done.push(Whim::Hold);
+            shared.held.acquire().await?.forget();
+        }
         Some(Whim::KeepAnswer) | None => {}
     }
     let url = upstream.join(parts.uri.path_and_query().context("a path")?.as_str())?;
@@ -160,7 +173,7 @@ async fn handle(shared: &Shared, request: Request) -> anyhow::Result<Response> {
         let given = ["accessJwt", "refreshJwt", "access_token", "client_secret"].into_iter().filter_map(|name| answer.get(name)?.as_str());
         shared.lock().tokens.extend(given.map(str::to_owned));
     }
-    if let Some(whim) = whim {
+    if let Some(whim @ Whim::KeepAnswer) = whim {
         shared.lock().done.push(whim);
         return std::future::pending().await;
     }

@@ -142,6 +142,19 @@ impl Newsroom {
     /// # Errors
     /// When the database cannot answer.
     pub async fn approved_text(&self, platform: Platform, text: &str) -> anyhow::Result<PostId> {
+        let (id, variant) = self.waiting_text(platform, text).await?;
+        let mut tx = self.in_org().await?;
+        let approved = posts::approve(&mut tx, id, variant, text, "editor@testers.example").await.map_err(told)?;
+        anyhow::ensure!(approved, "the post could not be approved");
+        tx.commit().await.map_err(told)?;
+        Ok(id)
+    }
+
+    /// A post with one variant that waits for a person's decision.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn waiting_text(&self, platform: Platform, text: &str) -> anyhow::Result<(PostId, VariantId)> {
         let id = PostId::from_uuid(Uuid::now_v7());
         let post = NewPost { id, connector_id: self.account(platform), platform, language: Language::EN };
         let variant = Variant {
@@ -164,9 +177,7 @@ impl Newsroom {
         posts::insert_all(&mut tx, self.campaign, &[post]).await.map_err(told)?;
         variants::save(&mut tx, &variant).await.map_err(told)?;
         posts::advance(&mut tx, id, &[PostStatus::Drafting], PostStatus::NeedsApproval, None).await.map_err(told)?;
-        let approved = posts::approve(&mut tx, id, variant.id, text, "editor@testers.example").await.map_err(told)?;
-        anyhow::ensure!(approved, "the post could not be approved");
         tx.commit().await.map_err(told)?;
-        Ok(id)
+        Ok((id, variant.id))
     }
 }

@@ -1,5 +1,9 @@
 //! A digest on the real servers: figures from readings and clicks, words by the model or without it, and mails whose outcome is known.
 
+mod cancelled;
+mod desk;
+mod fires;
+
 use std::sync::Arc;
 
 use activities::{

@@ -57,7 +57,7 @@ async fn open(api: &Api, path: &str, last: Option<&str>) -> Response {
 }
 
 /// The events of a stream as (id, event, data).
-fn events(text: &str) -> Vec<(String, String, Value)> {
+pub(crate) fn events(text: &str) -> Vec<(String, String, Value)> {
     let field = |block: &str, name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
     let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
     let blocks = whole.split("\n\n").filter(|block| block.contains("data: "));
