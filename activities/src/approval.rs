@@ -104,6 +104,9 @@ pub enum Decided {
         status: PostStatus,
         /// Who decided.
         by: Option<String>,
+        /// When; absent from journals that were written before it was kept.
+        #[serde(default)]
+        at: Option<DateTime<Utc>>,
     },
 }
 
@@ -157,7 +160,7 @@ async fn outcome(tx: &mut OrgTx, post: PostId, done: bool) -> ActivityResult<Dec
         // A plan that a person made for this post outlives a voided approval; the campaign's is for posts that never had one.
         return Ok(Decided::Done { schedule: stored.schedule.or(campaign.asked.schedule) });
     }
-    Ok(Decided::Before { status: stored.status, by: stored.decided_by })
+    Ok(Decided::Before { status: stored.status, by: stored.decided_by, at: stored.decided_at })
 }
 
 /// What a reminder says.

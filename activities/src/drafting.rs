@@ -240,17 +240,10 @@ pub async fn rewrite_inputs(tx: &mut OrgTx, variant: VariantId) -> ActivityResul
 }
 
 fn changeable(status: PostStatus) -> ActivityResult<()> {
-    match status {
-        PostStatus::Drafting | PostStatus::Draft | PostStatus::NeedsApproval | PostStatus::Approved | PostStatus::Scheduled => Ok(()),
-        PostStatus::Publishing
-        | PostStatus::Published
-        | PostStatus::NeedsAttention
-        | PostStatus::Failed
-        | PostStatus::Rejected
-        | PostStatus::Cancelled => {
-            Err(ActivityError::rejected(format_args!("the post is {status}, so its text cannot be changed any more")))
-        }
+    if status.can_be_rewritten() {
+        return Ok(());
     }
+    Err(ActivityError::rejected(format_args!("the post is {status}, so its text cannot be changed any more")))
 }
 
 /// Stores a rewritten text in the place of the old one. If the old one was approved, the approval is void: nobody approved these words.

@@ -72,6 +72,12 @@ impl PostStatus {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Published | Self::Failed | Self::Rejected | Self::Cancelled)
     }
+
+    /// Whether the post's texts can still be rewritten: until it is being sent, or it was decided that it is not. An approval is voided by it.
+    #[must_use]
+    pub const fn can_be_rewritten(self) -> bool {
+        matches!(self, Self::Drafting | Self::Draft | Self::NeedsApproval | Self::Approved | Self::Scheduled)
+    }
 }
 
 impl fmt::Display for PostStatus {

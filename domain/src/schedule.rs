@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub mod lateness;
 pub mod recurrence;
 pub mod wall_time;
+mod written;
 
 pub use lateness::{Lateness, LatenessRule};
 pub use recurrence::{Cadence, Recurrence, Rhythm, Weekday};
@@ -47,9 +48,9 @@ pub enum OnOverlap {
 
 /// When to publish, as the API takes it: `{"mode": "now"}` or `{"mode": "at", "at": "2026-12-01T09:00", "timezone": "Europe/Berlin"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "mode", rename_all = "snake_case", try_from = "written::Spec")]
 pub enum ScheduleSpec {
-    /// As soon as possible. (With braces because serde lets unknown fields pass beside a tag without content.)
+    /// As soon as possible.
     Now {},
     /// At a wall time.
     At(At),

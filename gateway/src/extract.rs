@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{
     fields::segment,
@@ -64,6 +64,9 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             // serde_json ends its messages with the position, which says less than the pointer.
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned();
             Problem::field(pointer(error.path(), &text), text)
+        } else if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+            // It is JSON: serde_json takes a number in the place of a name (an enum's) for bad syntax.
+            Problem::field(pointer(error.path(), ""), "has the wrong type")
         } else {
             malformed(error.inner())
         }
@@ -96,17 +99,30 @@ fn pointer(path: &serde_path_to_error::Path, message: &str) -> String {
             Segment::Enum { .. } | Segment::Unknown => None,
         })
         .collect();
-    let named = ["missing field `", "unknown field `"]
-        .iter()
-        .find_map(|start| message.strip_prefix(start))
-        .and_then(|rest| rest.split_once('`'))
-        .map(|(name, _)| segment(name));
-    if let Some(name) = named
-        && parts.last() != Some(&name)
-    {
-        parts.push(name);
+    // A missing field is never on the path, an unknown one is where the reader went through it.
+    match named(message) {
+        Some((Named::Missing, name)) => parts.push(segment(name)),
+        Some((Named::Unknown, name)) if parts.last() != Some(&segment(name)) => parts.push(segment(name)),
+        _ => {}
     }
     parts.iter().fold(String::new(), |pointer, part| pointer + "/" + part)
+}
+
+/// What serde says of a field by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// It is needed.
+    Missing,
+    /// There is none of this name.
+    Unknown,
+}
+
+/// The field that one of serde's messages names, if it is about a missing or an unknown one.
+pub(crate) fn named(message: &str) -> Option<(Named, &str)> {
+    let (kind, rest) = None
+        .or_else(|| Some((Named::Missing, message.strip_prefix("missing field `")?)))
+        .or_else(|| Some((Named::Unknown, message.strip_prefix("unknown field `")?)))?;
+    Some((kind, rest.split_once('`')?.0))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
@@ -146,6 +162,8 @@ mod tests {
     struct Outer {
         #[serde(rename = "inner")]
         _inner: Vec<Inner>,
+        #[serde(rename = "plan")]
+        _plan: Option<domain::schedule::ScheduleSpec>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -178,6 +196,9 @@ mod tests {
             (r#"{"inner": [], "other": 1}"#, "/other"),
             (r#"{"inner": [{}]}"#, "/inner/0/n"),
             (r"{}", "/inner"),
+            (r#"{"inner": [], "plan": {"mode": 5}}"#, "/plan/mode"),
+            (r#"{"inner": [], "plan": {"plan": 1}}"#, "/plan/plan"),
+            (r#"{"inner": [], "plan": {"mode": "at", "timezone": "Europe/Berlin"}}"#, "/plan/at"),
             (r"3", ""),
         ] {
             let body = problem(json).await;

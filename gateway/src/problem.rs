@@ -69,8 +69,10 @@ codes! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "This path does not take this method";
     /// The state of the thing does not allow it.
     Conflict = "conflict", CONFLICT, "The state it is in does not allow this";
-    /// Somebody else decided first.
-    AlreadyDecided = "already-decided", CONFLICT, "Somebody else decided first";
+    /// The post was decided on before.
+    AlreadyDecided = "already-decided", CONFLICT, "The post was decided on before";
+    /// The post is being sent, was sent, or will not be.
+    PostNotRewritable = "post-not-rewritable", CONFLICT, "The post's texts cannot be changed any more";
     /// Only an approved post can be scheduled.
     PostNotSchedulable = "post-not-schedulable", CONFLICT, "The post cannot be scheduled now";
     /// The post was sent or has ended.

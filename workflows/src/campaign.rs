@@ -7,6 +7,7 @@ use activities::{
         posts, runs,
     },
 };
+use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
     ids::{CampaignId, ConnectorId, OrgId, PostId, VariantId},
     post::PostStatus,
@@ -149,6 +150,7 @@ impl Campaign {
     async fn decide(&self, ctx: ObjectContext<'_>, input: Json<Decide>) -> Result<(), TerminalError> {
         let Decide { org, post_id, by, decision } = input.into_inner();
         let approves = matches!(decision, Decision::Approve { .. });
+        let me = by.clone();
         let decided = step(&ctx, &self.world, "store.decide", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let decided = match &decision {
@@ -168,9 +170,8 @@ impl Campaign {
                 }
                 Ok(())
             }
-            approval::Decided::Before { status, by } => {
-                let who = by.map(|by| format!(" by {by}")).unwrap_or_default();
-                Err(refuse::conflict("already-decided", format_args!("the post is already {status}{who}")))
+            approval::Decided::Before { status, by, at } => {
+                Err(refuse::conflict("already-decided", before(status, by.as_deref(), at, &me)))
             }
         }
     }
@@ -259,6 +260,16 @@ impl Campaign {
     }
 }
 
+/// Who decided before, in words for `me`, who comes too late.
+fn before(status: PostStatus, by: Option<&str>, at: Option<DateTime<Utc>>, me: &str) -> String {
+    let Some(by) = by else { return format!("the post is {status}: it waits for no decision") };
+    let verb = if status == PostStatus::Rejected { "rejected" } else { "approved" };
+    let who = if by == me { "you" } else { by };
+    let when = at.map(|at| format!(" at {}", at.to_rfc3339_opts(SecondsFormat::Secs, true))).unwrap_or_default();
+    let now = if matches!(status, PostStatus::Approved | PostStatus::Rejected) { String::new() } else { format!("; it is {status} now") };
+    format!("{who} already {verb} the post{when}{now}")
+}
+
 /// Starts the plan of an approved post. A wall time that passed while people wrote and decided is late, not refused: the lateness rule has it.
 fn schedule(ctx: &ObjectContext<'_>, org: OrgId, post: PostId, plan: Option<ScheduleSpec>) {
     if let Some(spec) = plan {
@@ -268,4 +279,19 @@ fn schedule(ctx: &ObjectContext<'_>, org: OrgId, post: PostId, plan: Option<Sche
 
 fn key(ctx: &ObjectContext<'_>) -> Result<CampaignId, TerminalError> {
     ctx.key().parse().map_err(|e| refuse::unprocessable("bad-id", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_too_late_is_told_who_decided_and_when() {
+        let at = DateTime::from_timestamp(1_795_000_000, 5).unwrap();
+        let told = |status, by| before(status, by, Some(at), "Ada");
+        assert_eq!(told(PostStatus::Approved, Some("Ada")), "you already approved the post at 2026-11-18T11:06:40Z");
+        assert_eq!(told(PostStatus::Scheduled, Some("Bo")), "Bo already approved the post at 2026-11-18T11:06:40Z; it is scheduled now");
+        assert_eq!(told(PostStatus::Rejected, Some("Bo")), "Bo already rejected the post at 2026-11-18T11:06:40Z");
+        assert_eq!(told(PostStatus::Drafting, None), "the post is drafting: it waits for no decision");
+    }
 }

@@ -84,6 +84,7 @@ fn the_json_is_the_contracts() {
     assert_eq!(short, ScheduleSpec::At(at("2026-12-01T09:00", Tz::Europe__Berlin)));
     for wrong in [
         json!({"mode": "now", "at": "2026-12-01T09:00"}),
+        json!({"mode": "now", "zone": "x"}),
         json!({"mode": "at", "at": "2026-12-01T09:00"}),
         json!({"mode": "at", "timezone": "Europe/Berlin"}),
         json!({"mode": "at", "at": "2026-12-01T09:00", "timezone": "Europe/Berlin", "zone": "x"}),

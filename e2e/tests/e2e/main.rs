@@ -6,6 +6,7 @@ mod api_harness;
 mod api_runs;
 mod api_signals;
 mod assets;
+mod bad_inputs;
 mod connect;
 mod deciding;
 mod digests;

@@ -268,7 +268,7 @@ async fn create(State(app): State<App>, caller: Caller, ids: IdSource, Json(inpu
         match connectors::get(&mut tx, *id).await? {
             None => fields.bad(at, "names no account of yours"),
             Some(c) if c.state == "disconnected" => fields.bad(at, "is disconnected"),
-            Some(c) if brief.as_ref().is_some_and(|b| !b.platforms.contains(&c.platform)) => {
+            Some(c) if brief.as_ref().is_some_and(|b| !b.platforms.is_empty() && !b.platforms.contains(&c.platform)) => {
                 fields.bad(at, format!("is on {}, which is not among the brief's platforms", c.platform));
             }
             Some(_) if input.connectors[..index].contains(id) => fields.bad(at, "is named twice"),

@@ -26,7 +26,8 @@ use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
-    extract::{Id, Json, Params},
+    extract::{Id, Json, Params, named},
+    fields::Fields,
     idempotency::IdSource,
     page::{Page, PageParams, Slice},
     problem::{ApiResult, Code, Problem},
@@ -170,23 +171,45 @@ pub(super) async fn save_account(
     Ok(stored)
 }
 
+/// Reads credentials and names the field that is wrong, never what is in it.
+fn read_credentials(platform: Platform, handle: &str, input: Value, fields: &mut Fields) -> Option<Credentials> {
+    // Somebody may have written a secret where the name of a field belongs: only what nobody would give as one is said again.
+    let plain = |name: &str| name.len() <= 24 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let at = |name: &str| if plain(name) { format!("/credentials/{name}") } else { "/credentials".to_owned() };
+    let given = || input.as_object().into_iter().flatten();
+    if let Some((name, _)) = given().find(|(_, value)| !value.is_string() && !value.is_null()) {
+        fields.bad(at(name), "must be a string");
+        return None;
+    }
+    let unfit = given().find(|(_, v)| v.as_str().is_some_and(|v| v.is_empty() || !v.chars().all(|c| c.is_ascii_graphic())));
+    let unfit = unfit.map_or_else(|| "/credentials".to_owned(), |(name, _)| at(name));
+    match Credentials::from_input(platform, handle, input) {
+        Ok(credentials) => Some(credentials),
+        Err(error) => {
+            let what = error.what();
+            fields.bad(named(what).map_or(unfit, |(_, name)| at(name)), what);
+            None
+        }
+    }
+}
+
 /// Connect an account, or connect it again
 ///
 /// The credentials are tried at once. They are stored encrypted and never shown.
 #[utoipa::path(post, path = "/v1/connectors", tag = "connectors", operation_id = "connect", request_body = ConnectorInput,
     responses((status = 201, body = ConnectorView, description = "Connected")))]
 async fn connect(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<ConnectorInput>) -> ApiResult<impl IntoResponse> {
-    let usual = input.platform.capabilities().api.map(str::to_owned);
-    let Some(base_url) = input.base_url.or(usual) else {
-        let needed = format!("is needed for {}: the address of the server", input.platform.title());
-        return Err(Problem::field("/base_url", needed));
-    };
-    app.outgoing.check_url(&base_url).map_err(|e| Problem::field("/base_url", e.what()))?;
-    if input.handle.trim().is_empty() || input.handle.chars().count() > 300 {
-        return Err(Problem::field("/handle", "must have 1 to 300 characters"));
+    let mut fields = Fields::default();
+    let base_url = input.base_url.or_else(|| input.platform.capabilities().api.map(str::to_owned));
+    match base_url.as_deref().map(|url| app.outgoing.check_url(url)) {
+        None => fields.bad("/base_url", format!("is needed for {}: the address of the server", input.platform.title())),
+        Some(Err(error)) => fields.bad("/base_url", error.what()),
+        Some(Ok(_)) => {}
     }
-    let credentials =
-        Credentials::from_input(input.platform, &input.handle, input.credentials).map_err(|e| Problem::field("/credentials", e.what()))?;
+    fields.text("/handle", &input.handle, 300);
+    let credentials = read_credentials(input.platform, &input.handle, input.credentials, &mut fields);
+    fields.done()?;
+    let (Some(base_url), Some(credentials)) = (base_url, credentials) else { return Err(Problem::new(Code::ValidationFailed)) };
     let connector = save_account(&app, caller.org, ids, input.platform, &base_url, &input.handle, credentials).await?;
     let location = format!("/v1/connectors/{}/status", connector.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(ConnectorView::from(connector))))

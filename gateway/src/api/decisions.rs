@@ -208,9 +208,9 @@ async fn resolve(
 ) -> ApiResult<axum::Json<PostView>> {
     let mut fields = Fields::default();
     if let Some(external_id) = &body.external_id {
-        fields.text("/external_id", external_id, 500);
-        if matches!(body.r#as, Found::NotPublished) {
-            fields.bad("/external_id", "belongs to `published` only");
+        match body.r#as {
+            Found::Published => fields.text("/external_id", external_id, 500),
+            Found::NotPublished => fields.bad("/external_id", "belongs to `published` only"),
         }
     }
     fields.done()?;

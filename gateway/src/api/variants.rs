@@ -2,7 +2,7 @@
 
 use activities::{
     drafting,
-    store::{runs, variants},
+    store::{posts, runs, variants},
 };
 use axum::{
     extract::State,
@@ -23,7 +23,7 @@ use crate::{
     extract::{Id, Json},
     fields::Fields,
     idempotency::IdSource,
-    problem::{ApiResult, Problem},
+    problem::{ApiResult, Code, Problem},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -41,7 +41,7 @@ struct Instruction {
 
 /// Have a variant rewritten
 ///
-/// The text is linted and scored anew. If it was approved, the approval is void.
+/// The text is linted and scored anew. If it was approved, the approval is void. Once the post is being sent, or is not to be sent, it is refused.
 #[utoipa::path(post, path = "/v1/variants/{id}/rewrite", tag = "posts", operation_id = "rewrite_variant", params(("id" = String, Path)),
     request_body = Instruction, responses((status = 202, body = Started, description = "Started"), (status = 404, description = "There is none")))]
 async fn rewrite(
@@ -55,7 +55,14 @@ async fn rewrite(
     fields.text("/instruction", &input.instruction, 1000);
     fields.done()?;
     let org = caller.org;
-    let variant = variants::get(&mut app.store.in_org(org).await?, id).await?.ok_or_else(Problem::not_found)?;
+    let mut tx = app.store.in_org(org).await?;
+    let variant = variants::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
+    let status = posts::require(&mut tx, variant.post_id).await?.status;
+    drop(tx);
+    // The workflow asks again: the post may go out meanwhile.
+    if !status.can_be_rewritten() {
+        return Err(Problem::new(Code::PostNotRewritable).detail(format!("The post is {status}, so its texts cannot be changed any more.")));
+    }
     let run_id = RunId::derived(ids.0, "rewrite");
     let start = Rewrite { org, variant_id: id, instruction: input.instruction };
     let invocation = app.engine.send("Drafting", "rewrite", &start, &run_id.to_string()).await?;
