@@ -86,7 +86,8 @@ pub async fn summarise(models: &Models, data: &DigestData) -> ActivityResult<Str
     let language = data.language();
     let facts = digest::facts(data, language);
     let (from, to) = data.period.on_the_wall();
-    let period = format!("{from} to {to}, {}", data.period.timezone);
+    // Without a word of any language: what is written around it is the model's, in the language of the digest.
+    let period = format!("{from} – {to} ({})", data.period.timezone);
     let prompt = prompt::Digest { brand: &data.brand, language, period: &period, facts: &facts }.prompt();
     let request = CompletionRequest { prompt, temperature: Some(0.2), max_tokens: SUMMARY_TOKENS, purpose: Purpose::Digest };
     let completed = models.complete(&request, &mut |_| {}).await?;

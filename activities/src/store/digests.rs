@@ -21,7 +21,7 @@ pub struct NewSubscription {
     pub id: SubscriptionId,
     /// Whose posts are summed up.
     pub brand_id: BrandId,
-    /// When. The database keeps no weekday: a weekly digest comes on Mondays.
+    /// When.
     pub rhythm: Rhythm,
     /// Whom it is mailed to; one mail each.
     pub email: Vec<String>,
@@ -44,6 +44,7 @@ struct SubscriptionRow {
     cadence: String,
     at: String,
     timezone: String,
+    weekday: String,
     email: Vec<String>,
     enabled: bool,
     created_at: DateTime<Utc>,
@@ -57,7 +58,7 @@ impl SubscriptionRow {
             cadence: read_json(self.cadence.into())?,
             at: self.at.parse().map_err(|e| unreadable(&e))?,
             timezone: self.timezone.parse().map_err(|e| unreadable(&e))?,
-            weekday: Default::default(),
+            weekday: read_json(self.weekday.into())?,
         };
         let asked = NewSubscription {
             id: SubscriptionId::from_uuid(self.id),
@@ -80,7 +81,7 @@ pub async fn insert_subscription(tx: &mut OrgTx, new: &NewSubscription) -> Activ
         Cadence::Weekly => "weekly",
     };
     sqlx::query!(
-        "INSERT INTO digest_subscriptions (id, org_id, brand_id, cadence, at, timezone, email) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO digest_subscriptions (id, org_id, brand_id, cadence, at, timezone, weekday, email) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO NOTHING",
         new.id.uuid(),
         org,
@@ -88,6 +89,7 @@ pub async fn insert_subscription(tx: &mut OrgTx, new: &NewSubscription) -> Activ
         cadence,
         new.rhythm.at.to_string(),
         new.rhythm.timezone.name(),
+        new.rhythm.weekday.as_str(),
         &new.email
     )
     .execute(tx.conn())
@@ -103,7 +105,7 @@ pub async fn insert_subscription(tx: &mut OrgTx, new: &NewSubscription) -> Activ
 pub async fn subscription(tx: &mut OrgTx, id: SubscriptionId) -> ActivityResult<Option<Subscription>> {
     sqlx::query_as!(
         SubscriptionRow,
-        "SELECT id, brand_id, cadence, at, timezone, email, enabled, created_at FROM digest_subscriptions WHERE id = $1",
+        "SELECT id, brand_id, cadence, at, timezone, weekday, email, enabled, created_at FROM digest_subscriptions WHERE id = $1",
         id.uuid()
     )
     .fetch_optional(tx.conn())
@@ -125,7 +127,7 @@ pub async fn subscriptions(
 ) -> ActivityResult<Vec<Subscription>> {
     sqlx::query_as!(
         SubscriptionRow,
-        "SELECT id, brand_id, cadence, at, timezone, email, enabled, created_at FROM digest_subscriptions
+        "SELECT id, brand_id, cadence, at, timezone, weekday, email, enabled, created_at FROM digest_subscriptions
          WHERE ($1::uuid IS NULL OR brand_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         brand.map(BrandId::uuid),
         after.map(SubscriptionId::uuid),
@@ -147,7 +149,7 @@ pub async fn set_enabled(tx: &mut OrgTx, id: SubscriptionId, enabled: bool) -> A
     sqlx::query_as!(
         SubscriptionRow,
         "UPDATE digest_subscriptions SET enabled = $2 WHERE id = $1
-         RETURNING id, brand_id, cadence, at, timezone, email, enabled, created_at",
+         RETURNING id, brand_id, cadence, at, timezone, weekday, email, enabled, created_at",
         id.uuid(),
         enabled
     )

@@ -102,6 +102,20 @@ pub enum Weekday {
 }
 
 impl Weekday {
+    /// As the API and the database write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+        }
+    }
+
     const fn cron(self) -> &'static str {
         match self {
             Self::Monday => "MON",

@@ -98,6 +98,9 @@ fn the_json_is_the_contracts() {
     }
     let rhythm = json!({"cadence": "weekly", "at": "09:00", "timezone": "Europe/Berlin", "weekday": "friday"});
     assert_eq!(to_value(from_value::<Rhythm>(rhythm.clone()).unwrap()).unwrap(), rhythm);
+    for day in ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] {
+        assert_eq!(from_value::<Weekday>(json!(day)).unwrap().as_str(), day);
+    }
 }
 
 fn daily(at: &str, timezone: Tz) -> Rhythm {

@@ -167,6 +167,13 @@ async fn a_run_shows_its_steps_to_its_org_only() {
         json!({"brand_id": brand["id"], "cadence": "daily", "at": "09:00", "timezone": "Europe/Berlin", "email": ["a@b.example"]});
     let subscribed = api.post("/v1/digests/subscriptions", &subscription).await.expect(202);
     let subscribing = format!("/v1/runs/{}", subscribed["run_id"].as_str().unwrap());
+    // The day of a weekly one is named, and belongs to a weekly one only.
+    for (cadence, weekday) in [("weekly", "someday"), ("weekly", "Friday"), ("daily", "friday")] {
+        let mut wrong = subscription.clone();
+        (wrong["cadence"], wrong["weekday"]) = (json!(cadence), json!(weekday));
+        let refused = api.post("/v1/digests/subscriptions", &wrong).await;
+        assert_eq!(refused.expect_problem(422, "validation-failed").pointers(), ["/weekday"], "{cadence} on {weekday}");
+    }
     let mut run = api.get(&subscribing).await.expect(200);
     while run["status"] != "completed" {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -155,6 +155,23 @@ async fn a_digest_is_made_of_what_was_measured_and_mailed_once() {
     let mut other = store.in_org(OrgId::from_uuid(org_id(2))).await.unwrap();
     assert!(digests::get(&mut other, first.id).await.unwrap().is_none());
 
+    // A weekly one comes on its own day.
+    let weekly = NewSubscription {
+        id: SubscriptionId::derived(org.uuid(), "weekly digests"),
+        rhythm: serde_json::from_value(json!({"cadence": "weekly", "weekday": "thursday", "at": "09:00", "timezone": "Pacific/Apia"}))
+            .unwrap(),
+        ..subscription.clone()
+    };
+    let mut writing = store.in_org(org).await.unwrap();
+    digests::insert_subscription(&mut writing, &weekly).await.unwrap();
+    writing.commit().await.unwrap();
+    assert_eq!(digests::subscription(&mut tx, weekly.id).await.unwrap().unwrap().asked, weekly);
+    let enabled: Enabled =
+        serde_json::from_value(call(stack.ingress_url(), &format!("Digest/{}/enable", weekly.id), &input).await).unwrap();
+    let on_the_wall = enabled.next_at.unwrap().with_timezone(&weekly.rhythm.timezone);
+    assert_eq!(on_the_wall.format("%A %H:%M").to_string(), "Thursday 09:00");
+    call(stack.ingress_url(), &format!("Digest/{}/disable", weekly.id), &input).await;
+
     call(stack.ingress_url(), &path("disable"), &input).await;
     assert!(!digests::subscription(&mut tx, subscription.id).await.unwrap().unwrap().enabled);
     serving.abort();

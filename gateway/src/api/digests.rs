@@ -49,6 +49,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[schema(example = json!({
     "brand_id": "brd_06bv3s1k1xtkf0q9b4g2m8y7nc",
     "cadence": "weekly",
+    "weekday": "friday",
     "at": "09:00",
     "timezone": "Europe/Berlin",
     "email": ["team@northwind.example"]
@@ -57,9 +58,13 @@ struct SubscriptionInput {
     /// The brand whose posts are summed up.
     #[schema(value_type = String)]
     brand_id: BrandId,
-    /// `daily`, or `weekly`: on Mondays.
+    /// `daily` or `weekly`.
     #[schema(value_type = String)]
     cadence: Cadence,
+    /// The day of a weekly digest, `monday` to `sunday`; Monday unless said. A daily one has none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "monday")]
+    weekday: Option<Weekday>,
     /// What the clock on the wall shows.
     #[schema(value_type = String, example = "09:00")]
     at: TimeOfDay,
@@ -145,6 +150,9 @@ async fn subscribe(
             fields.bad(format!("/email/{index}"), "must be an address such as team@example.com");
         }
     }
+    if input.cadence == Cadence::Daily && input.weekday.is_some() {
+        fields.bad("/weekday", "is for a weekly digest: a daily one comes every day");
+    }
     let mut tx = app.store.in_org(org).await?;
     if brands::get(&mut tx, input.brand_id).await?.is_none() {
         fields.bad("/brand_id", "names no brand of yours");
@@ -152,7 +160,8 @@ async fn subscribe(
     fields.done()?;
     let id = SubscriptionId::derived(ids.0, "subscription");
     let run_id = RunId::derived(ids.0, "subscription");
-    let rhythm = Rhythm { cadence: input.cadence, at: input.at, timezone: input.timezone, weekday: Weekday::default() };
+    let weekday = input.weekday.unwrap_or_default();
+    let rhythm = Rhythm { cadence: input.cadence, at: input.at, timezone: input.timezone, weekday };
     digests::insert_subscription(&mut tx, &NewSubscription { id, brand_id: input.brand_id, rhythm, email: input.email }).await?;
     tx.commit().await?;
     let invocation = app.engine.send_object("Digest", &id.to_string(), "enable", &Enable { org }, &run_id.to_string()).await?;

@@ -170,9 +170,10 @@ fn length(asked: &Asked, text: &str) -> usize {
 fn summed_up(asked: &Asked) -> String {
     let facts: Vec<String> = asked.all("fact").take(3).map(|fact| format!("{}.", plain(fact))).collect();
     let (brand, period) = (asked.one("brand"), asked.one("period"));
+    // The period stands alone: no preposition of ours has to go with whatever the prompt calls it.
     let begin = match asked.tongue {
-        Tongue::English => format!("{brand} in {period}, in brief."),
-        Tongue::German => format!("{brand} vom {period}, kurz gefasst."),
+        Tongue::English => format!("{brand}, {period}, in brief."),
+        Tongue::German => format!("{brand}, {period}, kurz gefasst."),
     };
     std::iter::once(begin).chain(facts).collect::<Vec<_>>().join(" ")
 }
@@ -280,6 +281,10 @@ mod tests {
         let asked = Asked::read(
             "Task: sum up a digest.\nLanguage: en\n<brand>Juniper</brand>\n<period>week 47</period>\n<fact>6 posts.</fact>\n<fact>Likes: 120</fact>",
         );
-        assert_eq!(answer(&asked, None), "Juniper in week 47, in brief. 6 posts. Likes: 120.");
+        assert_eq!(answer(&asked, None), "Juniper, week 47, in brief. 6 posts. Likes: 120.");
+        let asked = Asked::read(
+            "Task: sum up a digest.\nLanguage: de\n<brand>Juniper</brand>\n<period>16. – 22.11.2026</period>\n<fact>6 Beiträge.</fact>",
+        );
+        assert_eq!(answer(&asked, None), "Juniper, 16. – 22.11.2026, kurz gefasst. 6 Beiträge.");
     }
 }
