@@ -1,6 +1,7 @@
 //! Which hashtags go with a text: the brand's own, what performed, and what the text itself is about; none that is banned or spam.
 
 mod spam;
+mod stop_words;
 
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
@@ -28,7 +29,9 @@ pub struct Performed {
 pub struct Sources<'a> {
     /// The text, as it stands without the tags that are looked for.
     pub text: &'a str,
-    /// Its language.
+    /// What the text was to be about, in the words of its brief; may be empty, or in another language.
+    pub about: &'a str,
+    /// The text's language.
     pub language: Language,
     /// The brand's own tags, the most important first.
     pub brand: &'a [String],
@@ -46,7 +49,7 @@ const PERFORMED: f64 = 0.6;
 const FROM_TEXT: f64 = 0.5;
 /// Tags are read at a glance; longer ones are sentences.
 const LONGEST: usize = 30;
-/// Shorter words carry no topic; in scripts without spaces two characters do.
+/// Shorter words carry no topic.
 const SHORTEST_WORD: usize = 4;
 
 #[derive(Debug)]
@@ -59,6 +62,15 @@ struct Candidate {
 /// The best tags, best first, without `#`: at most what the platform bears, less those that the text has already, which are not repeated. A tag of the brand
 /// scores 1.0 (falling slightly along its list), one that performed up to 0.6, a word of the text up to 0.5; what comes from several sources adds up. Equals
 /// keep the order brand, performed, text, so that the same input gives the same tags.
+///
+/// # Words of the text
+/// A word is a topic if it has four letters, is no stop word, and
+/// - in German, has a capital inside a sentence: then it is a noun;
+/// - in English, French, Spanish, Italian, Dutch and Portuguese, has such a capital (then it is a name), or comes more than once, or stands in `about`;
+/// - in any other language, for which there is no list of stop words, has such a capital. Scripts without capitals give no tags of the text.
+///
+/// A sentence in which stop words have capitals is a headline or a shout; there a capital says nothing. A stop word of any language is no tag either if
+/// it only did well, for the language of earlier posts is not known; the brand's own tags are the brand's affair.
 #[must_use]
 pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
     let capabilities = platform.capabilities();
@@ -86,11 +98,11 @@ pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
     for (at, tag) in sources.brand.iter().enumerate() {
         add(tag, BRAND - 0.01 * at.min(50) as f64);
     }
-    for performed in sources.performed {
+    for performed in sources.performed.iter().filter(|p| !stop_words::in_any(p.tag.trim().trim_start_matches(['#', '＃']))) {
         let score = if performed.score.is_nan() { 0.0 } else { f64::from(performed.score.clamp(0.0, 1.0)) };
         add(&performed.tag, PERFORMED * score);
     }
-    for (word, share) in topics(sources.text, sources.language, platform) {
+    for (word, share) in topics(sources, platform) {
         add(&word, FROM_TEXT * share);
     }
     candidates.retain(|candidate| candidate.score > 0.0);
@@ -121,47 +133,67 @@ fn key(tag: &str) -> String {
     tag.to_lowercase()
 }
 
-/// The words that a text is about with their weight in 0..=1, in the order of the text: what is repeated, stands early, or is written with a capital that
-/// its place does not explain.
-fn topics(text: &str, language: Language, platform: Platform) -> Vec<(String, f64)> {
-    let entities = entities(text, platform);
-    let mut words: Vec<(String, f64)> = Vec::new();
-    let mut sentence_start = true;
-    for (at, word) in text.split_word_bound_indices() {
-        let lettered = word.chars().any(char::is_alphabetic);
-        if !lettered {
-            sentence_start |= word.contains(['.', '!', '?', '\n', ':']);
-            continue;
-        }
-        let at_start = std::mem::replace(&mut sentence_start, false);
-        let inside = entities.iter().any(|entity| entity.span.start <= at && at < entity.span.end);
-        if inside
-            || word.chars().count() < SHORTEST_WORD
-            || !word.chars().all(|c| c.is_alphabetic() || c == '-')
-            || is_stop_word(&key(word), language)
-        {
-            continue;
-        }
-        let capital = word.chars().next().is_some_and(char::is_uppercase) && !at_start;
-        let weight = if capital { 0.35 } else { 0.2 };
-        match words.iter_mut().find(|(known, _)| key(known) == key(word)) {
-            Some((_, share)) => *share = (*share + weight).min(1.0),
-            None => words.push((word.to_owned(), weight)),
-        }
-    }
-    words
+/// A word as it was met in the text.
+struct Met {
+    word: String,
+    times: usize,
+    /// How often it bore a capital that its place does not explain.
+    named: usize,
 }
 
-/// Words that no text is about.
-fn is_stop_word(word: &str, language: Language) -> bool {
-    const ENGLISH: &str = " about above after again against also always among another around away back because been before behind being below between both could does doing down during each even ever every from further have having here hers herself himself into itself just know less like look made make many more most much must myself need never next only other ours ourselves over please really same should since some such take than that their theirs them themselves then there these they thing things this those through today together tomorrow under until upon very want week well were what when where which while whom whose will with within without would year yesterday your yours yourself ";
-    const GERMAN: &str = " aber alle allem allen aller alles also andere anderen auch außer beim beide bereits bist damit dann dass davon dein deine deinem deinen deiner denn dich diese diesem diesen dieser dieses doch dort durch eigentlich ein eine einem einen einer eines einige einmal endlich euch euer eure eurem euren eurer etwas ganz gegen gibt habe haben hatte hatten heute hier hinter ihnen ihre ihrem ihren ihrer immer innen jede jedem jeden jeder jedes jetzt kann kein keine keinem keinen keiner können machen macht mehr mein meine meinem meinen meiner mich mit muss müssen nach nicht nichts noch nun nur oder ohne schon sehr sein seine seinem seinen seiner seit sich sind soll sollen sollte sondern sonst über unser unsere unserem unseren unserer unter viel viele vom von während wann warum weil weiter welche wenn werden wieder will wird wirst wollen wurde würde zum zur zwischen ";
-    let list = match language.as_str() {
-        "en" => ENGLISH,
-        "de" => GERMAN,
-        _ => return false,
-    };
-    list.contains(&format!(" {word} "))
+/// The words that a text is about with their weight in 0..=1, in the order of the text; see [`rank`] for what makes a word a topic.
+fn topics(sources: &Sources<'_>, platform: Platform) -> Vec<(String, f64)> {
+    let stop_words = stop_words::of(sources.language);
+    let about: Vec<String> = sources.about.unicode_words().map(key).collect();
+    let met = words_met(sources, stop_words, platform);
+    let topics = met.into_iter().filter_map(|met| {
+        let asked_for = about.contains(&key(&met.word));
+        let is_topic = match (sources.language, stop_words) {
+            // Every noun has a capital, and nothing else has.
+            (Language::DE, _) | (_, None) => met.named > 0,
+            (_, Some(_)) => met.named > 0 || met.times > 1 || asked_for,
+        };
+        let weight = 0.35 * met.named as f64 + 0.2 * (met.times - met.named) as f64 + if asked_for { 0.2 } else { 0.0 };
+        is_topic.then(|| (met.word, weight.min(1.0)))
+    });
+    topics.collect()
+}
+
+/// Every word of the text that could be a tag, but for stop words, in the order of the text.
+fn words_met(sources: &Sources<'_>, stop_words: Option<&stop_words::List>, platform: Platform) -> Vec<Met> {
+    let text = sources.text;
+    let entities = entities(text, platform);
+    let is_stop_word = |word: &str| stop_words.is_some_and(|list| list.has(word));
+    let mut met: Vec<Met> = Vec::new();
+    // Line by line and sentence by sentence, since a headline is told by the whole of it.
+    let mut at = 0;
+    for sentence in text.split_inclusive('\n').flat_map(str::split_sentence_bounds) {
+        let words: Vec<(usize, &str)> = sentence.unicode_word_indices().collect();
+        let begins =
+            |offset: usize| sentence[..offset].trim_end().chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != ',' && c != '-');
+        let capital = |(offset, word): (usize, &str)| word.chars().next().is_some_and(char::is_uppercase) && !begins(offset);
+        // Where even small words bear capitals (`Why You Should Try It`), or all letters do, a capital names nothing.
+        let headline =
+            words.iter().any(|word| capital(*word) && is_stop_word(word.1) && !stop_words::may_be_capitalised(word.1, sources.language));
+        for (offset, word) in words {
+            let place = at + offset;
+            let inside = entities.iter().any(|entity| entity.span.start <= place && place < entity.span.end);
+            let plain = word.chars().count() >= SHORTEST_WORD && word.chars().all(char::is_alphabetic);
+            if inside || !plain || is_stop_word(word) {
+                continue;
+            }
+            let named = usize::from(!headline && capital((offset, word)));
+            match met.iter_mut().find(|known| key(&known.word) == key(word)) {
+                Some(known) => {
+                    known.times += 1;
+                    known.named += named;
+                }
+                None => met.push(Met { word: word.to_owned(), times: 1, named }),
+            }
+        }
+        at += sentence.len();
+    }
+    met
 }
 
 #[cfg(test)]
@@ -174,27 +206,27 @@ mod tests {
         let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let performed: Vec<Performed> = performed.iter().map(|(tag, score)| Performed { tag: (*tag).to_owned(), score: *score }).collect();
         let (brand, banned) = (own(brand), own(banned));
-        rank(&Sources { text, language: Language::EN, brand: &brand, performed: &performed, banned: &banned }, platform)
+        rank(&Sources { text, about: "", language: Language::EN, brand: &brand, performed: &performed, banned: &banned }, platform)
     }
 
     #[test]
     fn brand_comes_first_then_what_performed_then_the_topic() {
         let text = "Our sourdough rests for two days. Good sourdough needs time, and Kreuzberg has it.";
         let found = tags(text, &["#Kornfeld"], &[("bakery", 0.9), ("dull", 0.01)], &[], Platform::Mastodon);
-        assert_eq!(found, ["Kornfeld", "bakery", "sourdough", "Kreuzberg", "rests"]);
+        assert_eq!(found, ["Kornfeld", "bakery", "sourdough", "Kreuzberg", "dull"]);
     }
 
     #[test]
     fn what_several_sources_say_counts_more() {
         assert_eq!(
-            tags("All about sourdough", &[], &[("bakery", 0.5), ("Sourdough", 0.45)], &[], Platform::Bluesky)[..2],
+            tags("Sourdough: all about sourdough", &[], &[("bakery", 0.5), ("Sourdough", 0.45)], &[], Platform::Bluesky)[..2],
             ["Sourdough", "bakery"]
         );
     }
 
     #[test]
     fn banned_spammy_and_present_tags_are_left_out() {
-        let text = "The wonder cure #Bread";
+        let text = "The wonder cure: a cure, a wonder #Bread";
         let performed = [
             ("follow4follow", 1.0),
             ("miracle-cure", 1.0),
@@ -231,11 +263,62 @@ mod tests {
         }
     }
 
+    fn of_text(code: &str, text: &str, about: &str) -> Vec<String> {
+        let sources = Sources { text, about, language: code.parse().unwrap(), brand: &[], performed: &[], banned: &[] };
+        rank(&sources, Platform::Mastodon)
+    }
+
+    #[test]
+    fn the_words_of_a_text_are_its_nouns_and_names_and_what_it_comes_back_to() {
+        for (code, text, about, found) in [
+            ("en", "We think it is worth it: our coffee really comes from Kenya.", "", vec!["Kenya"]),
+            ("en", "We think it is worth it: our coffee really comes from Kenya.", "a new Coffee for winter", vec!["coffee", "Kenya"]),
+            ("en", "Fresh roast on Friday. The roast is dark, and thinking of it is worth it.", "", vec!["roast", "Friday"]),
+            // Neither a headline nor a shout makes names.
+            ("en", "Why You Should Try Dark Roast Today", "", vec![]),
+            ("en", "BAKED WITH LOVE IN YOUR TOWN", "", vec![]),
+            ("de", "Heute denken wir, dass sich der Kaffee wirklich lohnt. Er kommt frisch aus Kenia.", "", vec!["Kaffee", "Kenia"]),
+            ("de", "Fragen Sie uns: Ihnen schmeckt, was Ihr Herz mag. Geröstet, geröstet, geröstet.", "", vec!["Herz"]),
+            ("fr", "Le pain frais de Lyon, toujours du pain au levain. Le levain est vraiment vivant.", "", vec!["pain", "levain", "Lyon"]),
+            ("es", "Siempre hacemos café de Colombia, porque el café merece tiempo.", "", vec!["café", "Colombia"]),
+            ("it", "Ogni giorno facciamo il caffè a Torino, sempre caffè fresco.", "", vec!["caffè", "Torino"]),
+            ("nl", "Onze koffie komt uit Kenia, en die koffie is echt lekker.", "", vec!["koffie", "Kenia"]),
+            ("pt", "O nosso café vem sempre do Brasil, e este café vale mesmo.", "", vec!["café", "Brasil"]),
+            // No list: only what is written as a name.
+            ("sv", "Vårt kaffe kommer alltid från Kenya, och vårt kaffe är alltid gott.", "", vec!["Kenya"]),
+            ("ja", "私たちのコーヒーはケニアから来ます。", "", vec![]),
+        ] {
+            assert_eq!(of_text(code, text, about), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stop_word_is_no_tag_because_it_did_well_but_because_the_brand_says_so() {
+        let performed = [("from", 1.0), ("#Wirklich", 0.9), ("coffee", 0.5)];
+        assert_eq!(tags("x", &["Next"], &performed, &[], Platform::Mastodon), ["Next", "coffee"]);
+    }
+
     proptest! {
+        #[test]
+        fn a_stop_word_never_becomes_a_tag(
+            code in prop::sample::select(vec!["en", "de", "fr", "es", "it", "nl", "pt"]),
+            picked in prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8, prop::sample::select(vec![" ", ", ", ". ", "\n", ": ", " – "])), 1..20),
+        ) {
+            let words = stop_words::tests::words(code);
+            let text: String = picked.iter().map(|(index, case, after)| {
+                let word: &str = words[index.index(words.len())];
+                let written = match case { 0 => (*word).to_owned(), 1 => raised(word), _ => word.to_uppercase() };
+                format!("{written}{after}")
+            }).collect();
+            let performed: Vec<Performed> = picked.iter().map(|(index, ..)| Performed { tag: raised(words[index.index(words.len())]), score: 1.0 }).collect();
+            let sources = Sources { text: &text, about: &text, language: code.parse().unwrap(), brand: &[], performed: &performed, banned: &[] };
+            prop_assert_eq!(rank(&sources, Platform::Mastodon), Vec::<String>::new(), "{}", text);
+        }
+
         #[test]
         fn every_tag_is_one_on_its_platform(text in r"\PC{0,60}", brand in prop::collection::vec(r"\PC{0,12}", 0..4)) {
             for platform in Platform::ALL {
-                let sources = Sources { text: &text, language: Language::DE, brand: &brand, performed: &[], banned: &[] };
+                let sources = Sources { text: &text, about: &text, language: Language::DE, brand: &brand, performed: &[], banned: &[] };
                 let tags = rank(&sources, *platform);
                 prop_assert!(tags.len() <= platform.capabilities().max_hashtags as usize);
                 prop_assert_eq!(&tags, &rank(&sources, *platform));

@@ -49,10 +49,12 @@ impl Enrichment {
         }
         let short = self.shorten(&ctx, org, post_id, inputs, drafts).await?;
         let mut composed: Vec<(DraftText, Vec<String>)> = Vec::new();
+        let about = std::iter::once(&inputs.brief.topic).chain(&inputs.brief.key_points).map(String::as_str).collect::<Vec<_>>().join("\n");
         for (draft, short) in drafts.iter().zip(&short) {
             // What the text has already, its disclosures with it, is not chosen again.
             let sources = Sources {
                 text: &draft.content,
+                about: &about,
                 language: inputs.language,
                 brand: &found.brand_tags,
                 performed: &found.performed,
