@@ -12,11 +12,11 @@ use domain::{
     prompt::{Angle, Draft, Rewrite},
     readability::readability,
     score::{Score, score},
-    voice::{BrandFit, brand_fit},
+    voice::{BrandFit, draft_fit},
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::body::{Body, bare};
+pub use self::body::Body;
 use crate::{
     ActivityError, ActivityResult,
     model::{CompletionRequest, Purpose},
@@ -84,10 +84,16 @@ impl DraftInputs {
         lint(body, &PolicyContext::new(self.limits, Some(self.language), &self.brand, &self.brief.competitors))
     }
 
-    /// The marks of a whole body with these lints.
+    /// How a text is composed: with the brief's link, or `short_url` in its place, these tags and the brand's disclosures.
     #[must_use]
-    pub fn score(&self, body: &str, lints: &[Lint], fit: Option<&BrandFit>) -> Score {
-        score(fit.map_or(NEUTRAL_FIT, |fit| fit.score), readability(body, self.language), risk(lints))
+    pub fn body<'a>(&'a self, short_url: Option<&'a str>, hashtags: &'a [String]) -> Body<'a> {
+        Body { limits: self.limits, link: self.link(), short_url, hashtags, disclosures: &self.brand.required_disclosures }
+    }
+
+    /// The marks of a text: of its words as they were written ([`Body::written`]), and of the lints of the whole body, tags and links included.
+    #[must_use]
+    pub fn score(&self, written: &str, lints: &[Lint], fit: Option<&BrandFit>) -> Score {
+        score(fit.map_or(NEUTRAL_FIT, |fit| fit.score), readability(written, self.language), risk(lints))
     }
 
     fn draft(&self, position: u32) -> Draft<'_> {
@@ -282,9 +288,11 @@ pub async fn save_rewritten(tx: &mut OrgTx, judged: Judged) -> ActivityResult<()
 pub async fn score_variant(tx: &mut OrgTx, mut variant: Variant) -> ActivityResult<Variant> {
     let inputs = inputs(tx, variant.post_id).await?;
     let voice = voices::active(tx, inputs.brand_id).await?;
-    let fit = voice.map(|voice| brand_fit(&voice.model, &variant.content, None));
+    let short_url = body::short_url(&variant.links);
+    let written = inputs.body(short_url.as_deref(), &variant.hashtags).written(&variant.content);
+    let fit = voice.map(|voice| draft_fit(&voice.model, &written, inputs.language, None));
     let lints = inputs.lint(&variant.content);
-    variant.score = Some(write_json(&inputs.score(&variant.content, &lints, fit.as_ref()))?);
+    variant.score = Some(write_json(&inputs.score(&written, &lints, fit.as_ref()))?);
     variant.reasons = write_json(&fit.map(|fit| fit.reasons).unwrap_or_default())?;
     variant.lints = write_json(&lints)?;
     variants::save(tx, &variant).await?;

@@ -1,8 +1,9 @@
 //! The effects of training a brand's voice. Examples and embeddings stay in the database: a step's result in the journal is a number.
 
 use domain::{
+    brief::Language,
     ids::{BrandId, OrgId, VoiceId},
-    voice::{BrandFit, brand_fit, train},
+    voice::{BrandFit, draft_fit, train},
 };
 
 use crate::{
@@ -47,7 +48,8 @@ pub async fn activate(store: &Store, embedder: &dyn Embedder, org: OrgId, voice:
     tx.commit().await
 }
 
-/// How much each text sounds like the brand; `None` for a brand without a voice. Meaning is compared where the voice knows it and the embedder
+/// How much the words of each text sound like the brand; `None` for a brand without a voice. The words are those that were written in `language`,
+/// without tags and links that enrichment adds ([`crate::drafting::Body::written`]). Meaning is compared where the voice knows it and the embedder
 /// answers this once; else the rest has to do.
 ///
 /// # Errors
@@ -57,6 +59,7 @@ pub async fn fits(
     embedder: &dyn Embedder,
     org: OrgId,
     brand: BrandId,
+    language: Language,
     texts: &[String],
 ) -> ActivityResult<Vec<Option<BrandFit>>> {
     let Some(voice) = voices::active(&mut store.in_org(org).await?, brand).await? else {
@@ -74,5 +77,5 @@ pub async fn fits(
     } else {
         vec![None; texts.len()]
     };
-    Ok(texts.iter().zip(embeddings).map(|(text, embedding)| Some(brand_fit(&voice.model, text, embedding.as_deref()))).collect())
+    Ok(texts.iter().zip(embeddings).map(|(text, embedding)| Some(draft_fit(&voice.model, text, language, embedding.as_deref()))).collect())
 }

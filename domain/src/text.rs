@@ -4,6 +4,7 @@ mod compose;
 mod entities;
 mod length;
 mod split;
+mod written;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ pub use self::{
     entities::{Entity, EntityKind, entities},
     length::{TextLength, length},
     split::{DoesNotFit, split},
+    written::{Added, as_written, replace_link},
 };
 
 /// A piece of a text in UTF-8 bytes: `start` inclusive, `end` exclusive, both on character boundaries (so a Bluesky facet can take them).

@@ -6,8 +6,11 @@
 //! are twins: counting alone does not tell them apart, and the test prints that too.
 
 use domain::{
+    brief::Language,
     ids::ExampleId,
-    voice::{Example, VoiceModel, brand_fit, constraint_violations, train},
+    platform::Platform,
+    text::{Added, as_written, compose},
+    voice::{Example, Feature, VoiceModel, brand_fit, constraint_violations, draft_fit, train},
 };
 use uuid::Uuid;
 
@@ -194,4 +197,56 @@ fn reasons_name_what_is_unlike_the_brand() {
     }
     let emoji = fit.reasons.iter().find(|r| r.feature == "emoji").unwrap();
     assert_eq!((emoji.expected.as_str(), emoji.found.as_str()), ("no emoji", "3 emoji"));
+}
+
+#[test]
+fn a_german_post_is_not_held_against_english_words() {
+    let english = voice_of(&authors()[0].1);
+    let judged = |text: &str| draft_fit(&english, text, Language::DE, None);
+    let post = "Der Ofen ist an. Wir backen heute dunkles Brot und verkaufen es, bis keines mehr da ist.";
+    let fit = judged(post);
+    let features: Vec<&str> = fit.reasons.iter().map(|r| r.feature.as_str()).collect();
+    for feature in
+        ["function words", "vocabulary", "letter sequences", "characteristic phrases", "word length", "sentence length", "we, us, our"]
+    {
+        assert!(!features.contains(&feature), "{feature} is compared: {features:?}");
+    }
+    let said = fit.reasons.iter().find(|r| r.feature == "language").expect("it says that words were not compared");
+    assert_eq!((said.expected.as_str(), said.contribution), ("examples in en", 0.0));
+    assert_eq!(said.found, "de: only habits that hold in any language are compared");
+    // Good German is not bad English, and none of its words moves the score; what holds in any language does.
+    assert!(fit.score > 0.6, "{}", fit.score);
+    let other = "Die Zeitschaltuhr versagt. Sie stellt zwischendurch seltsame Wecktöne ein, und niemand weiß so recht, warum eigentlich.";
+    assert!((judged(other).score - fit.score).abs() < 0.02, "{} and {}", judged(other).score, fit.score);
+    assert!(judged("DER OFEN IST AN!!! 🎉🎉 Wir backen!!!").score < fit.score - 0.2);
+    // The same words under the language that they are not in would be judged by it: the caller knows the language better than the words do.
+    let taken_for_english = draft_fit(&english, post, Language::EN, None);
+    assert!(taken_for_english.score < fit.score - 0.05, "{} and {}", taken_for_english.score, fit.score);
+    assert!(taken_for_english.reasons.iter().any(|r| r.feature == "vocabulary" && r.contribution < 0.0));
+}
+
+#[test]
+fn habits_of_one_language_are_not_those_of_the_other() {
+    let (english, german) = (&authors()[0].1, &authors()[7].1);
+    let both = voice_of(&english.iter().chain(german).copied().collect::<Vec<_>>());
+    let letters = |language: Language| both.profile.habits_by_language[&language][&Feature::WordLetters].mean;
+    let alone = |posts: &[&str]| voice_of(posts).profile.habits[&Feature::WordLetters].mean;
+    assert_eq!((letters(Language::EN), letters(Language::DE)), (alone(english), alone(german)));
+    assert!(letters(Language::DE) > letters(Language::EN));
+}
+
+#[test]
+fn tags_and_links_that_were_added_do_not_move_the_score() {
+    let voice = voice_of(&authors()[0].1);
+    let text = authors()[0].1[3];
+    let (hashtags, disclosures) = (["bread", "rye", "oven"].map(ToOwned::to_owned), ["#ad".to_owned()]);
+    let (link, short) = ("https://bakery.example/rye", "https://p.example/l/abc");
+    let body = compose(text, &hashtags, &[short.to_owned()], &disclosures);
+    let added = Added { link: Some(link), short_url: Some(short), hashtags: &hashtags, disclosures: &disclosures };
+    let written = as_written(&body, &added, Platform::Mastodon);
+    let score = |text: &str| draft_fit(&voice, text, Language::EN, None);
+    assert_eq!(score(&written), score(text));
+    let whole = brand_fit(&voice, &body, None);
+    assert!(whole.score < score(text).score, "judged whole, they would: {} and {}", whole.score, score(text).score);
+    assert!(whole.reasons.iter().any(|r| r.feature == "hashtags" && r.contribution < -0.3));
 }

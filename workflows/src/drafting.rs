@@ -2,7 +2,7 @@
 
 use activities::{
     asking::ShownAs,
-    drafting::{self, Body, DraftInputs, Judged},
+    drafting::{self, DraftInputs, Judged},
     store::links,
     voice,
 };
@@ -81,13 +81,14 @@ impl Drafting {
             model::ask(&ctx, &self.world, &Question { org, step: "model.complete", turn: "draft".to_owned(), request, shown }).await?;
         // The short link does not exist yet, but its length is known already: whether a text fits is decided on what will be sent.
         let short = inputs.link().map(|_| self.short_url(&short_code(drafting::link_id(id).uuid(), links::CODE_LENGTH)));
-        let whole = |text: &str| body(&inputs, short.as_deref(), &[]).compose(text).0;
+        let whole = |text: &str| inputs.body(short.as_deref(), &[]).compose(text).0;
         let text = Text { text: first.text, model: first.model, rewrites: 0 };
         let text = self.mend(&ctx, org, shown, position, &inputs, text, "draft", &whole).await?;
 
-        let content = body(&inputs, None, &[]).compose(&text.text).0;
-        let lints = inputs.lint(&content);
-        let judged = self.judge(&ctx, org, &inputs, Verdict { id, post_id, position, content, lints }, text).await?;
+        let body = inputs.body(None, &[]);
+        let content = body.compose(&text.text).0;
+        let (written, lints) = (body.written(&content), inputs.lint(&content));
+        let judged = self.judge(&ctx, org, &inputs, Verdict { id, post_id, position, content, written, lints }, text).await?;
         let language = inputs.language;
         step(&ctx, &self.world, "store.save_variant", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
@@ -108,17 +109,18 @@ impl Drafting {
         .await?;
         let (inputs, post_id, position) = (&before.inputs, before.post_id, before.position);
         let shown = ShownAs { campaign_id: inputs.campaign_id, post_id, variant_id: id };
-        let old = drafting::bare(&before.content, inputs.link(), before.short_url.as_deref(), &before.hashtags, inputs.platform());
+        let body = inputs.body(before.short_url.as_deref(), &before.hashtags);
+        let old = body.written(&before.content);
         let request = inputs.ask_rewrite(position, &old, &inputs.lint(&before.content), Some(&instruction));
         let question = Question { org, step: "model.rewrite", turn: "rewrite".to_owned(), request, shown };
         let new = model::ask(&ctx, &self.world, &question).await?;
         let text = Text { text: new.text, model: new.model, rewrites: before.rewrites + 1 };
-        let whole = |text: &str| body(inputs, before.short_url.as_deref(), &before.hashtags).compose(text).0;
+        let whole = |text: &str| body.compose(text).0;
         let text = self.mend(&ctx, org, shown, position, inputs, text, "rewrite", &whole).await?;
 
         let content = whole(&text.text);
-        let lints = inputs.lint(&content);
-        let judged = self.judge(&ctx, org, inputs, Verdict { id, post_id, position, content, lints }, text).await?;
+        let (written, lints) = (body.written(&content), inputs.lint(&content));
+        let judged = self.judge(&ctx, org, inputs, Verdict { id, post_id, position, content, written, lints }, text).await?;
         step(&ctx, &self.world, "store.save_rewritten", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             drafting::save_rewritten(&mut tx, judged).await?;
@@ -135,6 +137,8 @@ struct Verdict {
     post_id: PostId,
     position: u32,
     content: String,
+    /// Its words, without what goes with them.
+    written: String,
     lints: Vec<Lint>,
 }
 
@@ -178,9 +182,9 @@ impl Drafting {
         verdict: Verdict,
         text: Text,
     ) -> Result<Judged, TerminalError> {
-        let Verdict { id, post_id, position, content, lints } = verdict;
-        let fit = fit(ctx, &self.world, org, inputs, vec![content.clone()]).await?.pop().flatten();
-        let score = inputs.score(&content, &lints, fit.as_ref());
+        let Verdict { id, post_id, position, content, written, lints } = verdict;
+        let fit = fit(ctx, &self.world, org, inputs, vec![written.clone()]).await?.pop().flatten();
+        let score = inputs.score(&written, &lints, fit.as_ref());
         Ok(Judged { id, post_id, position, content, lints, score, fit, model: text.model, rewrites: text.rewrites })
     }
 
@@ -189,7 +193,7 @@ impl Drafting {
     }
 }
 
-/// How each text fits the brand's voice.
+/// How the words of each text fit the brand's voice.
 pub(crate) async fn fit(
     ctx: &Context<'_>,
     world: &World,
@@ -197,18 +201,9 @@ pub(crate) async fn fit(
     inputs: &DraftInputs,
     texts: Vec<String>,
 ) -> Result<Vec<Option<BrandFit>>, Failure> {
-    let brand = inputs.brand_id;
-    step(
-        ctx,
-        world,
-        "voice.fit",
-        Retry::Always,
-        move |w| async move { voice::fits(&w.store, w.embedder.as_ref(), org, brand, &texts).await },
-    )
+    let (brand, language) = (inputs.brand_id, inputs.language);
+    step(ctx, world, "voice.fit", Retry::Always, move |w| async move {
+        voice::fits(&w.store, w.embedder.as_ref(), org, brand, language, &texts).await
+    })
     .await
-}
-
-/// How a text of these inputs is composed.
-pub(crate) fn body<'a>(inputs: &'a DraftInputs, short_url: Option<&'a str>, hashtags: &'a [String]) -> Body<'a> {
-    Body { limits: inputs.limits, link: inputs.link(), short_url, hashtags, disclosures: &inputs.brand.required_disclosures }
 }

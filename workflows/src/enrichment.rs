@@ -10,7 +10,7 @@ use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    drafting::{body, fit},
+    drafting::fit,
     step::{Failure, Retry, step},
     world::World,
 };
@@ -48,7 +48,7 @@ impl Enrichment {
             return Ok(());
         }
         let short = self.shorten(&ctx, org, post_id, inputs, drafts).await?;
-        let mut composed: Vec<(DraftText, Vec<String>)> = Vec::new();
+        let (mut composed, mut written): (Vec<(DraftText, Vec<String>)>, Vec<String>) = Default::default();
         let about = std::iter::once(&inputs.brief.topic).chain(&inputs.brief.key_points).map(String::as_str).collect::<Vec<_>>().join("\n");
         for (draft, short) in drafts.iter().zip(&short) {
             // What the text has already, its disclosures with it, is not chosen again.
@@ -61,8 +61,9 @@ impl Enrichment {
                 banned: &inputs.brand.banned_phrases,
             };
             let tags = rank(&sources, inputs.platform());
-            let (content, tags) = body(inputs, short.as_deref(), &tags).compose(&draft.content);
-            composed.push((DraftText { id: draft.id, content }, tags));
+            let (content, kept) = inputs.body(short.as_deref(), &tags).compose(&draft.content);
+            written.push(inputs.body(short.as_deref(), &kept).written(&content));
+            composed.push((DraftText { id: draft.id, content }, kept));
         }
         let texts: Vec<DraftText> = composed.iter().map(|(text, _)| text.clone()).collect();
 
@@ -76,13 +77,14 @@ impl Enrichment {
                 self.extras::<Translated>(&ctx, org, "model.translate", ask, read).await?
             }
         };
-        let fits = fit(&ctx, &self.world, org, inputs, texts.iter().map(|text| text.content.clone()).collect()).await?;
+        // Tags and links are ours: the words are judged as they were written.
+        let fits = fit(&ctx, &self.world, org, inputs, written.clone()).await?;
 
         let mut enriched = Vec::new();
-        let extras = short.into_iter().zip(images).zip(translations).zip(fits);
-        for ((draft, (text, hashtags)), (((short, image_prompt), translation), fit)) in drafts.iter().zip(composed).zip(extras) {
+        let extras = short.into_iter().zip(images).zip(translations).zip(fits).zip(written);
+        for ((draft, (text, hashtags)), ((((short, image_prompt), translation), fit), written)) in drafts.iter().zip(composed).zip(extras) {
             let lints = inputs.lint(&text.content);
-            let score = inputs.score(&text.content, &lints, fit.as_ref());
+            let score = inputs.score(&written, &lints, fit.as_ref());
             let link = inputs.link().map(ToOwned::to_owned).zip(short);
             let (from, content) = (draft.content.clone(), text.content);
             enriched.push(Enriched { id: draft.id, from, content, hashtags, link, image_prompt, translation, lints, score, fit });

@@ -1,8 +1,8 @@
-//! From a model's text to the body that is sent, and back to a text that a model can rewrite.
+//! From a model's text to the body that is sent, and back to the words that a model can rewrite and a score judges.
 
 use domain::{
-    platform::{Platform, TextLimits},
-    text::{EntityKind, compose, entities, length},
+    platform::TextLimits,
+    text::{Added, as_written, compose, length, replace_link},
 };
 use serde_json::Value;
 
@@ -40,21 +40,12 @@ impl Body<'_> {
             tags.pop();
         }
     }
-}
 
-/// The text of a stored body, as a model may rewrite it: with the brief's link instead of the short one, and without the line of chosen tags.
-#[must_use]
-pub fn bare(content: &str, link: Option<&str>, short_url: Option<&str>, hashtags: &[String], platform: Platform) -> String {
-    let mut text = content.trim_end();
-    if let Some((before, last)) = text.rsplit_once("\n\n") {
-        let chosen = |word: &str| word.strip_prefix('#').is_some_and(|tag| hashtags.iter().any(|t| t.trim_start_matches('#') == tag));
-        if last.split_whitespace().all(chosen) {
-            text = before.trim_end();
-        }
-    }
-    match (link, short_url) {
-        (Some(link), Some(short)) => replace_link(text, short, link, platform),
-        _ => text.to_owned(),
+    /// The words of a whole body that was composed with this: what a person or a model wrote, and what they are judged by.
+    #[must_use]
+    pub fn written(&self, body: &str) -> String {
+        let added = Added { link: self.link, short_url: self.short_url, hashtags: self.hashtags, disclosures: self.disclosures };
+        as_written(body, &added, self.limits.platform)
     }
 }
 
@@ -63,24 +54,10 @@ pub(super) fn short_url(links: &Value) -> Option<String> {
     links.as_array()?.iter().find_map(|link| link.get("short_url")?.as_str().map(ToOwned::to_owned))
 }
 
-/// `from` replaced by `to` wherever it stands as a link of its own; a slash at its end makes no difference.
-fn replace_link(text: &str, from: &str, to: &str, platform: Platform) -> String {
-    let key = |url: &str| url.trim_end_matches('/').to_owned();
-    let mut out = String::with_capacity(text.len());
-    let mut last = 0;
-    for entity in entities(text, platform) {
-        if entity.kind == EntityKind::Link && key(&entity.value) == key(from) {
-            out.push_str(&text[last..entity.span.start]);
-            out.push_str(to);
-            last = entity.span.end;
-        }
-    }
-    out.push_str(&text[last..]);
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use domain::platform::Platform;
+
     use super::*;
 
     const LINK: &str = "https://juniper.example/winter";
@@ -117,10 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn a_body_gives_back_the_text_that_it_was_made_of() {
-        let text = format!("New: {LINK} #ad");
-        let (composed, kept) = body(&tags(), &[], 300).compose(&text);
-        assert_eq!(bare(&composed, Some(LINK), Some(SHORT), &kept, Platform::Bluesky), text);
-        assert_eq!(bare("Two\n\n#own words", None, None, &kept, Platform::Bluesky), "Two\n\n#own words");
+    fn a_body_gives_back_the_words_that_it_was_made_of() {
+        let disclosures = ["#ad".to_owned()];
+        for text in ["New: https://juniper.example/winter #ad", "New.", "New.\n\nAnd good."] {
+            let tags = tags();
+            let made = body(&tags, &disclosures, 300);
+            assert_eq!(made.written(&made.compose(text).0), text);
+        }
     }
 }

@@ -173,10 +173,12 @@ async fn a_brief_becomes_stored_texts_that_people_saw_growing() {
     assert_eq!(usage::spent_this_month(&mut tx).await.unwrap(), spent, "a step that ran twice counts once");
     tx.commit().await.unwrap();
 
-    let fit = voice::fits(store, &embedder, org, house.brand, std::slice::from_ref(&written.text)).await.unwrap().remove(0);
+    let fit =
+        voice::fits(store, &embedder, org, house.brand, inputs.language, std::slice::from_ref(&written.text)).await.unwrap().remove(0);
     assert!(fit.as_ref().unwrap().reasons.iter().any(|r| r.feature == "meaning"), "the embedder answered");
     house.server.fail(Fault::Status { status: 500 }, 1, None);
-    let without = voice::fits(store, &embedder, org, house.brand, std::slice::from_ref(&written.text)).await.unwrap().remove(0);
+    let without =
+        voice::fits(store, &embedder, org, house.brand, inputs.language, std::slice::from_ref(&written.text)).await.unwrap().remove(0);
     assert!(without.unwrap().reasons.iter().all(|r| r.feature != "meaning"), "without it the rest has to do");
 
     save_and_enrich(&house, post, written.text).await;

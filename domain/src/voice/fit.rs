@@ -1,5 +1,7 @@
 //! How much a text sounds like the brand, and why.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -47,21 +49,35 @@ pub struct Reason {
     pub contribution: f64,
 }
 
-/// Scores `text` against the voice. `embedding` is the text's own; it is used when the voice was trained with embeddings of the same
-/// dimensions. In a language without examples only those habits are compared that do not depend on language.
+/// Scores `text`, a whole post, against the voice; its language is told from its words. `embedding` is the text's own; it is used when the voice was
+/// trained with embeddings of the same dimensions. In a language without examples only those habits are compared that do not depend on
+/// language, and the reasons say so.
 #[must_use]
 pub fn brand_fit(model: &VoiceModel, text: &str, embedding: Option<&[f32]>) -> BrandFit {
-    let profile = &model.profile;
     let parsed = parse(text);
-    if text.trim().is_empty() {
+    let language = language_of(&parsed).or_else(|| model.profile.main_language());
+    fit(model, &parsed, language, embedding, &[])
+}
+
+/// Scores the words of a draft in `language`, to which tags and links are yet to be added, or were taken off again ([`crate::text::as_written`]). How
+/// many of those the brand uses is not compared: the writer does not decide it. Otherwise as [`brand_fit`].
+#[must_use]
+pub fn draft_fit(model: &VoiceModel, written: &str, language: Language, embedding: Option<&[f32]>) -> BrandFit {
+    fit(model, &parse(written), Some(language), embedding, &[Feature::Hashtags, Feature::Links])
+}
+
+fn fit(model: &VoiceModel, parsed: &Parsed, language: Option<Language>, embedding: Option<&[f32]>, not_judged: &[Feature]) -> BrandFit {
+    let profile = &model.profile;
+    if parsed.is_empty() {
         let expected = Feature::PostWords.in_words(profile.habits.get(&Feature::PostWords).map_or(0.0, |h| h.mean));
         let nothing = Reason { feature: Feature::PostWords.name().to_owned(), expected, found: "nothing".to_owned(), contribution: -10.0 };
         return BrandFit { score: 0.0, reasons: vec![nothing] };
     }
-    let wording = wording_for(profile, &parsed);
-    let mut reasons = habit_reasons(profile, &parsed, wording.is_some());
+    let wording = language.and_then(|language| profile.wording.get(&language).map(|wording| (language, wording)));
+    let of_language = wording.and_then(|(language, _)| profile.habits_by_language.get(&language));
+    let mut reasons = habit_reasons(&profile.habits, of_language, parsed, not_judged);
     if let Some((language, wording)) = wording {
-        reasons.extend(wording_reasons(language, wording, &parsed));
+        reasons.extend(wording_reasons(language, wording, parsed));
     }
     let near = near_centroid(model, embedding);
     if let Some((near, own)) = near {
@@ -87,33 +103,53 @@ pub fn brand_fit(model: &VoiceModel, text: &str, embedding: Option<&[f32]>) -> B
         reason.contribution = super::profile::round(reason.contribution * unit);
     }
     reasons.retain(|r| r.contribution.abs() >= WORTH_TELLING);
+    if wording.is_none() {
+        reasons.push(other_language(profile, language));
+    }
     reasons.sort_by(|a, b| a.contribution.total_cmp(&b.contribution));
     BrandFit { score: super::profile::round(1.0 / (1.0 + (-log_odds).exp())), reasons }
 }
 
-/// The wording to hold the text against: that of its language, or of the main one when its language cannot be told.
-fn wording_for<'a>(profile: &'a VoiceProfile, parsed: &Parsed) -> Option<(Language, &'a Wording)> {
-    let language = language_of(parsed).or_else(|| profile.main_language())?;
-    profile.wording.get(&language).map(|wording| (language, wording))
+/// That words could not be compared, because the voice has too few examples in the language.
+fn other_language(profile: &VoiceProfile, language: Option<Language>) -> Reason {
+    let known: Vec<String> = profile.wording.keys().map(ToString::to_string).collect();
+    Reason {
+        feature: "language".to_owned(),
+        expected: if known.is_empty() {
+            "too few examples in any language".to_owned()
+        } else {
+            format!("examples in {}", known.join(", "))
+        },
+        found: format!(
+            "{}: only habits that hold in any language are compared",
+            language.map_or_else(|| "unknown".to_owned(), |l| l.to_string())
+        ),
+        contribution: 0.0,
+    }
 }
 
-fn habit_reasons(profile: &VoiceProfile, parsed: &Parsed, same_language: bool) -> Vec<Reason> {
+/// What `parsed` does against the habits that hold in any language, and those of its own language where there are any.
+fn habit_reasons(
+    habits: &BTreeMap<Feature, Habit>,
+    of_language: Option<&BTreeMap<Feature, Habit>>,
+    parsed: &Parsed,
+    not_judged: &[Feature],
+) -> Vec<Reason> {
     let measures = measure_parsed(parsed);
-    let mut reasons = Vec::new();
-    for (&feature, habit) in &profile.habits {
-        if feature.spec().bound && !same_language {
-            continue;
-        }
-        let value = measures.get(feature);
-        let contribution = habit_contribution(feature, feature.scaled(value), habit.at, habit.width) - habit.usual;
-        reasons.push(Reason {
-            feature: feature.name().to_owned(),
-            expected: range_in_words(feature, habit),
-            found: feature.in_words(value),
-            contribution,
-        });
-    }
-    reasons
+    let general = habits.iter().filter(|(feature, _)| !feature.spec().bound);
+    let compared = general.chain(of_language.into_iter().flatten()).filter(|(feature, _)| !not_judged.contains(feature));
+    compared
+        .map(|(&feature, habit)| {
+            let value = measures.get(feature);
+            let contribution = habit_contribution(feature, feature.scaled(value), habit.at, habit.width) - habit.usual;
+            Reason {
+                feature: feature.name().to_owned(),
+                expected: range_in_words(feature, habit),
+                found: feature.in_words(value),
+                contribution,
+            }
+        })
+        .collect()
 }
 
 /// How much likelier the value is for the brand than for anybody, as a log ratio of two normal densities, bounded and weighted.

@@ -81,7 +81,8 @@ pub(super) struct Spec {
     pub(super) usual: (f64, f64),
     /// How much it counts: 1, less where another feature measures nearly the same, 0 for what is only stated as a constraint.
     pub(super) weight: f64,
-    /// Its values shift with the language, so it says nothing about a text in a language without examples.
+    /// Its values shift with the language, or it is only read in some: it is held for each language of the examples, and says nothing about a
+    /// text in another.
     pub(super) bound: bool,
 }
 
@@ -130,12 +131,14 @@ impl Feature {
         use Scale::{Log, Plain, Root};
         use Unit::{Count, Degree, Mean, Share};
         let spec = |name, unit, scale, mean, spread, weight| Spec { name, unit, scale, usual: (mean, spread), weight, bound: false };
+        let bound = |name, unit, scale, mean, spread, weight| Spec { bound: true, ..spec(name, unit, scale, mean, spread, weight) };
         match self {
-            Self::PostWords => spec("length of the post", Count("words"), Log, 3.3, 0.6, 0.7),
-            Self::SentenceWords => spec("sentence length", Mean("words a sentence"), Log, 2.4, 0.5, 1.0),
-            Self::SentenceSpread => spec("variation of sentence length", Mean("words"), Log, 1.6, 0.7, 0.5),
-            Self::WordLetters => Spec { bound: true, ..spec("word length", Mean("letters a word"), Log, 1.7, 0.13, 1.0) },
-            Self::WordSpread => Spec { bound: true, ..spec("variation of word length", Mean("letters"), Log, 1.2, 0.2, 0.5) },
+            // A thought takes more words in one language than in another: German builds one where English takes three.
+            Self::PostWords => bound("length of the post", Count("words"), Log, 3.3, 0.6, 0.7),
+            Self::SentenceWords => bound("sentence length", Mean("words a sentence"), Log, 2.4, 0.5, 1.0),
+            Self::SentenceSpread => bound("variation of sentence length", Mean("words"), Log, 1.6, 0.7, 0.5),
+            Self::WordLetters => bound("word length", Mean("letters a word"), Log, 1.7, 0.13, 1.0),
+            Self::WordSpread => bound("variation of word length", Mean("letters"), Log, 1.2, 0.2, 0.5),
             Self::Emoji => spec("emoji", Count("emoji"), Root, 0.6, 0.8, 1.0),
             Self::Exclamations => spec("exclamation marks", Mean("a sentence"), Root, 0.25, 0.4, 1.0),
             Self::Questions => spec("question marks", Mean("a sentence"), Root, 0.25, 0.4, 1.0),
@@ -145,13 +148,14 @@ impl Feature {
             Self::Mentions => spec("mentions", Count("mentions"), Root, 0.2, 0.4, 0.4),
             Self::Capitals => spec("words in capitals", Share("words"), Root, 0.1, 0.18, 1.0),
             Self::LowercaseStarts => spec("sentences that start in lower case", Share("sentences"), Plain, 0.15, 0.3, 1.0),
-            Self::FirstSingular => spec("I, me, my", Share("words"), Root, 0.1, 0.13, 1.0),
-            Self::FirstPlural => spec("we, us, our", Share("words"), Root, 0.12, 0.13, 1.0),
-            Self::SecondPerson => spec("you, your", Share("words"), Root, 0.12, 0.13, 1.0),
-            Self::PoliteAddress => Spec { bound: true, ..spec("polite address", Share("words"), Root, 0.04, 0.1, 1.0) },
-            Self::Jargon => spec("jargon", Share("words"), Root, 0.15, 0.15, 1.0),
+            // Pronouns and jargon are only known of English and German.
+            Self::FirstSingular => bound("I, me, my", Share("words"), Root, 0.1, 0.13, 1.0),
+            Self::FirstPlural => bound("we, us, our", Share("words"), Root, 0.12, 0.13, 1.0),
+            Self::SecondPerson => bound("you, your", Share("words"), Root, 0.12, 0.13, 1.0),
+            Self::PoliteAddress => bound("polite address", Share("words"), Root, 0.04, 0.1, 1.0),
+            Self::Jargon => bound("jargon", Share("words"), Root, 0.15, 0.15, 1.0),
             // German grammar asks for more of them than English does.
-            Self::Commas => Spec { bound: true, ..spec("commas", Mean("a sentence"), Root, 0.6, 0.45, 1.0) },
+            Self::Commas => bound("commas", Mean("a sentence"), Root, 0.6, 0.45, 1.0),
             Self::Dashes => spec("dashes", Mean("a sentence"), Root, 0.2, 0.35, 1.0),
             Self::Ellipses => spec("ellipses", Mean("a sentence"), Root, 0.1, 0.25, 1.0),
             Self::Colons => spec("colons and semicolons", Mean("a sentence"), Root, 0.2, 0.35, 1.0),
@@ -159,10 +163,10 @@ impl Feature {
             Self::Quotes => spec("quotation marks", Mean("a sentence"), Root, 0.1, 0.25, 1.0),
             Self::LineBreaks => spec("line breaks", Count("line breaks"), Root, 0.6, 0.8, 1.0),
             Self::Numbers => spec("numbers", Share("words"), Root, 0.15, 0.16, 0.7),
-            Self::Contractions => Spec { bound: true, ..spec("contractions", Share("words"), Root, 0.12, 0.13, 1.0) },
+            Self::Contractions => bound("contractions", Share("words"), Root, 0.12, 0.13, 1.0),
             Self::OpenEnd => spec("no mark at the end", Share("posts"), Plain, 0.3, 0.45, 1.0),
             Self::Energy => spec("liveliness", Degree, Plain, 0.3, 0.3, 0.0),
-            Self::Formality => spec("formality", Degree, Plain, 0.5, 0.2, 0.0),
+            Self::Formality => bound("formality", Degree, Plain, 0.5, 0.2, 0.0),
         }
     }
 

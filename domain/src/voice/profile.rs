@@ -16,8 +16,12 @@ pub struct VoiceProfile {
     pub examples: u32,
     /// How many examples are in each language that could be told.
     pub languages: BTreeMap<Language, u32>,
-    /// Each measured habit.
+    /// Each measured habit, over all examples. Of those that hold in any language this is what a text is compared with; of the others it is what
+    /// is shown and stated as constraints.
     pub habits: BTreeMap<Feature, Habit>,
+    /// The habits that shift with the language, in each language that has at least three examples.
+    #[serde(default)]
+    pub habits_by_language: BTreeMap<Language, BTreeMap<Feature, Habit>>,
     /// The wording in each language that has at least three examples.
     pub wording: BTreeMap<Language, Wording>,
     /// The cosine between an example's embedding and the centroid of the others; `None` without embeddings.
@@ -30,7 +34,7 @@ pub struct VoiceProfile {
 
 impl VoiceProfile {
     /// The version that this build writes and reads.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// The language of most examples; it is assumed for a text whose language cannot be told.
     #[must_use]

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::brief::Language;
 
-/// The fewest examples in one language from which its wording is learned.
-const MIN_WORDING: usize = 3;
+/// The fewest examples in one language from which its wording, and the habits that shift with it, are learned.
+const MIN_IN_LANGUAGE: usize = 3;
 /// How many observations the expected spread of a habit is worth (see [`habit_at`]).
 const EXPECTED_WEIGHS: f64 = 3.0;
 /// The spread of sums to expect before any example is seen.
@@ -43,23 +43,43 @@ pub fn train(examples: &[Example], embeddings: Option<&[Vec<f32>]>) -> VoiceMode
     let measures: Vec<Measures> = parsed.iter().map(measure_parsed).collect();
     let mut sums =
         Sums { any_language: vec![0.0; parsed.len()], bound: vec![0.0; parsed.len()], wording: vec![None; parsed.len()], meaning: None };
-    let habits = learn_habits(&measures, &mut sums);
     let told: Vec<Option<Language>> = parsed.iter().map(language_of).collect();
     let mut languages: BTreeMap<Language, u32> = BTreeMap::new();
     for language in told.iter().flatten() {
         *languages.entry(*language).or_default() += 1;
     }
+    let every: Vec<usize> = (0..measures.len()).collect();
+    let habits = Feature::ALL
+        .iter()
+        .map(|&feature| {
+            let (habit, contributions) = learn_habit(feature, &measures, &every);
+            if !feature.spec().bound {
+                sums.any_language.iter_mut().zip(&contributions).for_each(|(sum, own)| *sum += own);
+            }
+            (feature, habit)
+        })
+        .collect();
     let mut profile = VoiceProfile {
         format: VoiceProfile::FORMAT,
         examples: u32::try_from(examples.len()).unwrap_or(u32::MAX),
         languages,
         habits,
+        habits_by_language: BTreeMap::new(),
         wording: BTreeMap::new(),
         meaning: None,
         calibration: Calibration { habits: 0.0, wording: 0.0, habits_meaning: 0.0, wording_meaning: 0.0 },
         constraints: Vec::new(),
     };
-    profile.wording = learn_wording(profile.main_language(), &parsed, &told, &mut sums);
+    for (language, places) in by_language(&told, profile.main_language()) {
+        let mut habits = BTreeMap::new();
+        for &feature in Feature::ALL.iter().filter(|feature| feature.spec().bound) {
+            let (habit, contributions) = learn_habit(feature, &measures, &places);
+            places.iter().zip(contributions).for_each(|(at, own)| sums.bound[*at] += own);
+            habits.insert(feature, habit);
+        }
+        profile.habits_by_language.insert(language, habits);
+        profile.wording.insert(language, learn_wording(language, &places, &parsed, &mut sums));
+    }
     let mut centroid = None;
     if let Some(vectors) = vectors.filter(|v| !v.is_empty()) {
         let (mean, spread) = learn_meaning(&vectors, &mut sums);
@@ -103,40 +123,33 @@ impl Sums {
     }
 }
 
-fn learn_habits(measures: &[Measures], sums: &mut Sums) -> BTreeMap<Feature, Habit> {
-    let mut habits = BTreeMap::new();
-    for &feature in Feature::ALL {
-        let mut natural: Vec<f64> = measures.iter().map(|m| m.get(feature)).collect();
-        let scaled: Vec<f64> = natural.iter().map(|v| feature.scaled(*v)).collect();
-        let n = scaled.len() as f64;
-        let (sum, squares): (f64, f64) = scaled.iter().fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
-        let left_out: Vec<f64> = scaled
-            .iter()
-            .map(|v| {
-                let (at, width) = habit_at(feature, n - 1.0, sum - v, squares - v * v);
-                habit_contribution(feature, *v, at, width)
-            })
-            .collect();
-        let usual = round(super::measures::mean_and_spread(left_out.iter().copied()).0);
-        let into = if feature.spec().bound { &mut sums.bound } else { &mut sums.any_language };
-        for (total, own) in into.iter_mut().zip(&left_out) {
-            *total += own - usual;
-        }
-        let (mean, spread) = super::measures::mean_and_spread(natural.iter().copied());
-        let (at, width) = habit_at(feature, n, sum, squares);
-        natural.sort_by(f64::total_cmp);
-        let habit = Habit {
-            mean: round(mean),
-            spread: round(spread),
-            low: round(quantile(&natural, 0.1)),
-            high: round(quantile(&natural, 0.9)),
-            at: round(at),
-            width: round(width),
-            usual,
-        };
-        habits.insert(feature, habit);
-    }
-    habits
+/// The habit that the examples at `places` have, and what each of them contributes when it is held against the others, less their mean.
+fn learn_habit(feature: Feature, measures: &[Measures], places: &[usize]) -> (Habit, Vec<f64>) {
+    let mut natural: Vec<f64> = places.iter().map(|&at| measures[at].get(feature)).collect();
+    let scaled: Vec<f64> = natural.iter().map(|v| feature.scaled(*v)).collect();
+    let n = scaled.len() as f64;
+    let (sum, squares): (f64, f64) = scaled.iter().fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
+    let left_out: Vec<f64> = scaled
+        .iter()
+        .map(|v| {
+            let (at, width) = habit_at(feature, n - 1.0, sum - v, squares - v * v);
+            habit_contribution(feature, *v, at, width)
+        })
+        .collect();
+    let usual = round(super::measures::mean_and_spread(left_out.iter().copied()).0);
+    let (mean, spread) = super::measures::mean_and_spread(natural.iter().copied());
+    let (at, width) = habit_at(feature, n, sum, squares);
+    natural.sort_by(f64::total_cmp);
+    let habit = Habit {
+        mean: round(mean),
+        spread: round(spread),
+        low: round(quantile(&natural, 0.1)),
+        high: round(quantile(&natural, 0.9)),
+        at: round(at),
+        width: round(width),
+        usual,
+    };
+    (habit, left_out.into_iter().map(|own| own - usual).collect())
 }
 
 /// Where a brand lies and how far it spreads, from the number, sum and sum of squares of its scaled values.
@@ -162,23 +175,25 @@ pub(super) fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
 }
 
-fn learn_wording(main: Option<Language>, parsed: &[Parsed], told: &[Option<Language>], sums: &mut Sums) -> BTreeMap<Language, Wording> {
-    let mut by_language: BTreeMap<Language, Vec<usize>> = BTreeMap::new();
+/// The places of the examples in each language that has enough of them. What cannot be told is taken to be in the main one.
+fn by_language(told: &[Option<Language>], main: Option<Language>) -> BTreeMap<Language, Vec<usize>> {
+    let mut places: BTreeMap<Language, Vec<usize>> = BTreeMap::new();
     for (at, language) in told.iter().enumerate() {
         if let Some(language) = language.or(main) {
-            by_language.entry(language).or_default().push(at);
+            places.entry(language).or_default().push(at);
         }
     }
-    let mut learned = BTreeMap::new();
-    for (language, places) in by_language.into_iter().filter(|(_, places)| places.len() >= MIN_WORDING) {
-        let texts: Vec<&Parsed> = places.iter().map(|&at| &parsed[at]).collect();
-        let (wording, contributions) = Wording::learn(language, &texts);
-        for (at, parts) in places.into_iter().zip(contributions) {
-            sums.wording[at] = Some(parts.iter().sum());
-        }
-        learned.insert(language, wording.rounded());
+    places.retain(|_, places| places.len() >= MIN_IN_LANGUAGE);
+    places
+}
+
+fn learn_wording(language: Language, places: &[usize], parsed: &[Parsed], sums: &mut Sums) -> Wording {
+    let texts: Vec<&Parsed> = places.iter().map(|&at| &parsed[at]).collect();
+    let (wording, contributions) = Wording::learn(language, &texts);
+    for (at, parts) in places.iter().zip(contributions) {
+        sums.wording[*at] = Some(parts.iter().sum());
     }
-    learned
+    wording.rounded()
 }
 
 /// The centroid of the embeddings, and how near each of them is to that of the others.

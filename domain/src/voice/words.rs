@@ -66,6 +66,11 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
+    /// Whether nothing at all stood in the text.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.prose.is_empty() && self.hashtags == 0 && self.links == 0 && self.mentions == 0
+    }
+
     pub(super) fn words(&self) -> impl Iterator<Item = &Word> {
         self.sentences.iter().flatten()
     }
