@@ -4,6 +4,8 @@
 //! A frozen post, a credential or a whole account never passes through the journal: each function reads what it needs from the database inside
 //! its own step.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{CampaignId, ConnectorId, OrgId, PostId, ReceiptId},
@@ -51,6 +53,9 @@ pub struct Begun {
     pub token_stale: bool,
     /// How late it is, in milliseconds, where the lateness rule says to tell.
     pub late_ms: Option<i64>,
+    /// Whether it mentions accounts whose ids are to be found before it is frozen.
+    #[serde(default)]
+    pub mentions: bool,
 }
 
 impl Begun {
@@ -120,21 +125,46 @@ pub async fn begin(
         open,
         token_stale: account.token_expires_at.is_some_and(|end| end - chrono::TimeDelta::minutes(1) <= now),
         late_ms,
+        mentions: attempts.is_empty() && platform::needs_ids(account.platform, &to_send.content),
     }))
 }
 
-/// Freezes the post, unless an earlier attempt did, and stores the intent to send it as attempt `attempt`.
+/// The ids of the accounts that a post mentions (see [`platform::mentions`]).
+///
+/// # Errors
+/// When the database or the platform cannot answer now.
+pub async fn mentions(p: &Publishing<'_>, org: OrgId, post: PostId, connector: ConnectorId) -> ActivityResult<BTreeMap<String, String>> {
+    let mut tx = p.store.in_org(org).await?;
+    let stored = posts::require(&mut tx, post).await?;
+    let Some(to_send) = posts::begin_sending(&mut tx, post, stored.revision, p.short_link_base).await? else {
+        return Ok(BTreeMap::new());
+    };
+    let account = account(&connectors::require(&mut tx, connector).await?)?;
+    let credentials = open_credentials(p, &mut tx, connector).await?;
+    tx.commit().await?;
+    platform::mentions(p.outgoing, &account, &credentials, &to_send.content).await
+}
+
+/// Freezes the post, unless an earlier attempt did (then whatever `mentions` says by now), and stores the intent to send it as attempt `attempt`.
 ///
 /// # Errors
 /// When the database cannot answer, or the post cannot be made into a request of its platform.
-pub async fn arm(p: &Publishing<'_>, org: OrgId, post: PostId, connector: ConnectorId, attempt: i32) -> ActivityResult<()> {
+pub async fn arm(
+    p: &Publishing<'_>,
+    org: OrgId,
+    post: PostId,
+    connector: ConnectorId,
+    attempt: i32,
+    mentions: BTreeMap<String, String>,
+) -> ActivityResult<()> {
     let mut tx = p.store.in_org(org).await?;
     let stored = posts::require(&mut tx, post).await?;
     let to_send = posts::begin_sending(&mut tx, post, stored.revision, p.short_link_base)
         .await?
         .ok_or_else(|| ActivityError::rejected("the post was stopped"))?;
     let account = account(&connectors::require(&mut tx, connector).await?)?;
-    let part = Part { unique_link: to_send.unique_link, ..Part::new(to_send.content, to_send.language, to_send.due_at, Utc::now()) };
+    let part =
+        Part { unique_link: to_send.unique_link, mentions, ..Part::new(to_send.content, to_send.language, to_send.due_at, Utc::now()) };
     let frozen = platform::freeze(&account, &part, &Staged::NOTHING, intent(post.uuid(), 0))?;
     receipts::arm(&mut tx, receipt(post, attempt), post, connector, attempt, &frozen).await?;
     tx.commit().await

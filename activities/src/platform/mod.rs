@@ -14,6 +14,8 @@ mod mastodon;
 mod media_file;
 mod staged;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     metrics::Counters,
@@ -142,6 +144,13 @@ impl<'a> Sending<'a> {
 
 /// What a platform has to be able to do.
 trait Adapter: Sync {
+    /// Whether `text` mentions accounts that can only be mentioned by their id.
+    fn needs_ids(&self, _text: &str) -> bool {
+        false
+    }
+    fn mentions<'a>(&'a self, _call: Call<'a>, _text: &'a str) -> BoxFuture<'a, ActivityResult<BTreeMap<String, String>>> {
+        Box::pin(std::future::ready(Ok(BTreeMap::new())))
+    }
     /// Gives the platform what a part needs before it can be published: uploads, containers, drafts. Nobody can see any of it, so it may be done
     /// twice; `so_far` is what an earlier call got to. A platform that needs nothing keeps this.
     fn stage<'a>(
@@ -173,6 +182,26 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
         Platform::Mastodon => &mastodon::Mastodon,
         Platform::Bluesky => &bluesky::Bluesky,
     }
+}
+
+/// Whether [`mentions`] is to be asked before `text` is frozen: it mentions accounts, and the platform knows them by their id only.
+#[must_use]
+pub fn needs_ids(platform: Platform, text: &str) -> bool {
+    adapter(platform).needs_ids(text)
+}
+
+/// The platform's ids of the accounts that `text` mentions, by their handles as [`Part::mentions`] takes them. A handle that nobody has is left out.
+///
+/// # Errors
+/// If the platform cannot be asked now.
+pub async fn mentions(
+    http: &Outgoing,
+    account: &Account,
+    credentials: &Credentials,
+    text: &str,
+) -> ActivityResult<BTreeMap<String, String>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).mentions(call, text).await.map_err(|error| clean_error(credentials, error))
 }
 
 /// Makes the exact request of a part. Pure: the same arguments give the same bytes and keys, so it can be made again after a crash.

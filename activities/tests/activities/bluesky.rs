@@ -1,6 +1,6 @@
 //! The Bluesky connector against the stand-in: the record key makes one record of however many sends.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use activities::{
     ActivityError,
@@ -42,8 +42,12 @@ impl Stage {
     }
 
     fn freeze(&self, text: &str, reply_to: Option<ReplyTo>) -> Frozen {
+        self.freeze_with(text, reply_to, BTreeMap::new())
+    }
+
+    fn freeze_with(&self, text: &str, reply_to: Option<ReplyTo>, mentions: BTreeMap<String, String>) -> Frozen {
         let now = Utc::now();
-        let post = Part { reply_to, ..Part::new(text.to_owned(), Language::EN, now, now) };
+        let post = Part { reply_to, mentions, ..Part::new(text.to_owned(), Language::EN, now, now) };
         platform::freeze(&self.account, &post, &Staged::NOTHING, Uuid::now_v7()).unwrap()
     }
 
@@ -132,6 +136,35 @@ async fn a_thread_hangs_together() {
     let second = stage.publish(&stage.freeze("Two of two", Some(ReplyTo { root: root.clone(), parent: root.clone() }))).await;
     let record = stage.server.records_of(HANDLE).into_iter().find(|record| record.uri == second.external_id).unwrap();
     assert_eq!(record.value["reply"]["parent"], json!({"uri": root.external_id, "cid": root.cid.unwrap()}));
+}
+
+#[tokio::test]
+async fn a_handle_becomes_a_mention_where_somebody_has_it_and_stays_text_elsewhere() {
+    let stage = Stage::set().await;
+    let text = "By @Pressroom.test, not by @nobody.test.";
+    assert!(platform::needs_ids(Platform::Bluesky, text) && !platform::needs_ids(Platform::Mastodon, text));
+    assert!(!platform::needs_ids(Platform::Bluesky, "Write to ann@pressroom.test"));
+    let mentions = platform::mentions(&stage.http, &stage.account, &stage.credentials, text).await.unwrap();
+    assert_eq!(mentions, BTreeMap::from([(HANDLE.to_owned(), stage.account.remote_id.clone())]));
+    stage.publish(&stage.freeze_with(text, None, mentions)).await;
+    let facets = stage.server.records_of(HANDLE).remove(0).value["facets"].clone();
+    let mention = json!({"$type": "app.bsky.richtext.facet#mention", "did": stage.account.remote_id});
+    assert_eq!(facets, json!([{"index": {"byteStart": 3, "byteEnd": 18}, "features": [mention]}]));
+
+    let server = stage.server;
+    server.stop().await;
+    let away = platform::mentions(&stage.http, &stage.account, &stage.credentials, text).await.unwrap_err();
+    assert!(matches!(away, ActivityError::Transient { .. }), "{away:?}");
+}
+
+#[tokio::test]
+async fn the_address_of_a_post_is_one_that_its_server_answers() {
+    let stage = Stage::set().await;
+    let sent = stage.publish(&stage.freeze("Read me", None)).await;
+    assert!(sent.url.starts_with(stage.server.base_url()), "{}", sent.url);
+    let answer = stage.http.get(sent.url.parse().unwrap()).unwrap().send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains("Read me"));
 }
 
 #[tokio::test]

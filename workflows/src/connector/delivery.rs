@@ -3,7 +3,7 @@
 //! Each turn of the loop is one attempt, with a receipt of its own: armed in the database, claimed and sent once, classified. Where the answer
 //! does not tell whether the post is on the platform, it is looked for; it is sent again only when it is known not to be there.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use activities::{
     ActivityError,
@@ -75,12 +75,13 @@ impl Connector {
         {
             return Ok(hold);
         }
+        let mentions = if d.begun.mentions { self.mentions(ctx, &d).await? } else { BTreeMap::new() };
         for turn in 0..ATTEMPTS {
             let submission = if open {
                 Submission::Unknown { what: "an earlier attempt ended before its outcome was known".to_owned() }
             } else {
                 attempt += 1;
-                match self.submit(ctx, &d, attempt).await {
+                match self.submit(ctx, &d, attempt, &mentions).await {
                     Ok(submission) => submission,
                     // Nothing was sent, and nothing would be another time: the post must not stay at the head of the lane.
                     Err(Failure(ActivityError::Rejected { what } | ActivityError::NotFound { what })) => {
@@ -133,11 +134,33 @@ impl Connector {
         Ok(Done::WaitFor(self.world.settings.rest()))
     }
 
-    /// One attempt: the intent is stored, then sent, once.
-    async fn submit(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, attempt: i32) -> Result<Submission, Failure> {
+    /// The ids of the accounts that the post mentions, found before it is frozen: its first attempt settles them. While the platform does not
+    /// answer, a mention is not worth a late post, and stays text.
+    async fn mentions(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>) -> Result<BTreeMap<String, String>, TerminalError> {
         let (org, id, connector) = (d.org, d.id, d.connector);
+        let found = step(ctx, &self.world, "bluesky.resolve_handles", Retry::Attempts(3), move |w| async move {
+            publishing::mentions(&w.publishing(), org, id, connector).await
+        })
+        .await;
+        match found {
+            Ok(found) => Ok(found),
+            Err(cancelled) if cancelled.is_cancelled() => Err(cancelled.into()),
+            Err(_) => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// One attempt: the intent is stored, then sent, once.
+    async fn submit(
+        &self,
+        ctx: &ObjectContext<'_>,
+        d: &Delivery<'_>,
+        attempt: i32,
+        mentions: &BTreeMap<String, String>,
+    ) -> Result<Submission, Failure> {
+        let (org, id, connector) = (d.org, d.id, d.connector);
+        let mentions = mentions.clone();
         step(ctx, &self.world, "store.arm", Retry::Always, move |w| async move {
-            publishing::arm(&w.publishing(), org, id, connector, attempt).await
+            publishing::arm(&w.publishing(), org, id, connector, attempt, mentions).await
         })
         .await?;
         // What is transient here is so before the first byte: the database or the key ring. From the claim on, the outcome is a value.

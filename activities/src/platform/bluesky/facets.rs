@@ -1,74 +1,39 @@
 //! Facets: which bytes of a post are a link, a mention or a tag. Bluesky shows nothing as such by itself.
+//!
+//! What is one is the domain's to say (`domain::text::entities`), which counts, lints and shows the same text.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
+use domain::{
+    platform::{Platform, TextLimits},
+    text::{Entity, EntityKind, entities, length},
+};
 use serde_json::{Value, json};
 
-/// The longest tag in characters (lexicon `app.bsky.richtext.facet`, `maxGraphemes` 64).
-const MAX_TAG: usize = 64;
-
-fn pattern(text: &str) -> Regex {
-    #[expect(clippy::expect_used, reason = "constant patterns, compiled by the tests of this file")]
-    Regex::new(text).expect("a valid pattern")
-}
-
-static LINK: LazyLock<Regex> = LazyLock::new(|| pattern(r"https?://[^\s<>]+"));
-static MENTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[\s(])@([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"));
-static TAG: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|\s)[#＃]([^\s#＃\u{00ad}\u{200b}-\u{200d}\u{2060}\u{20e2}]+)"));
-static ENDING: LazyLock<Regex> = LazyLock::new(|| pattern(r"\p{P}+$"));
-static ONLY_DIGITS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\d\p{P}\u{fe0f}]*$"));
-
-/// The facets of a text in the order of their bytes, none overlapping another. Mentions whose DID is not in `mentions` stay text.
+/// The facets of a text in the order of their bytes, none overlapping another. Mentions whose DID is not in `mentions` stay text, as do tags that are
+/// longer than the lexicon allows.
 pub(super) fn facets(text: &str, mentions: &BTreeMap<String, String>) -> Vec<Value> {
-    let links = LINK.find_iter(text).filter_map(|found| {
-        let uri = trimmed_link(found.as_str());
-        url::Url::parse(uri).ok()?;
-        Some((found.start(), found.start() + uri.len(), json!({"$type": "app.bsky.richtext.facet#link", "uri": uri})))
-    });
-    let named = MENTION.captures_iter(text).filter_map(|captures| {
-        let name = captures.get(1)?;
-        let did = mentions.iter().find(|(handle, _)| handle.trim_start_matches('@').eq_ignore_ascii_case(name.as_str()))?.1;
-        Some((name.start() - 1, name.end(), json!({"$type": "app.bsky.richtext.facet#mention", "did": did})))
-    });
-    let tags = TAG.captures_iter(text).filter_map(|captures| {
-        let tag = captures.get(1)?;
-        let word = ENDING.replace(tag.as_str(), "");
-        if ONLY_DIGITS.is_match(&word) || word.chars().count() > MAX_TAG {
-            return None;
-        }
-        // The sign before the tag is one byte, or three if it is the full-width one.
-        let sign = text[..tag.start()].chars().next_back().map_or(1, char::len_utf8);
-        Some((tag.start() - sign, tag.start() + word.len(), json!({"$type": "app.bsky.richtext.facet#tag", "tag": word})))
-    });
-    let mut all: Vec<_> = links.chain(named).chain(tags).collect();
-    all.sort_by_key(|(start, ..)| *start);
-    let mut end_of_last = 0;
-    all.retain(|(start, end, _)| {
-        let free = *start >= end_of_last;
-        if free {
-            end_of_last = *end;
-        }
-        free
-    });
-    all.into_iter().map(|(start, end, feature)| json!({"index": {"byteStart": start, "byteEnd": end}, "features": [feature]})).collect()
+    let facet = |Entity { kind, span, value }: Entity| {
+        let feature = match kind {
+            EntityKind::Link => json!({"$type": "app.bsky.richtext.facet#link", "uri": value}),
+            EntityKind::Mention => {
+                let did = mentions.iter().find(|(handle, _)| handle.trim_start_matches('@').eq_ignore_ascii_case(&value))?.1;
+                json!({"$type": "app.bsky.richtext.facet#mention", "did": did})
+            }
+            EntityKind::Hashtag => {
+                let longest = Platform::Bluesky.capabilities().max_tag_units;
+                (length(&value, &TextLimits::from(Platform::Bluesky)).units <= longest)
+                    .then(|| json!({"$type": "app.bsky.richtext.facet#tag", "tag": value}))?
+            }
+        };
+        Some(json!({"index": {"byteStart": span.start, "byteEnd": span.end}, "features": [feature]}))
+    };
+    entities(text, Platform::Bluesky).into_iter().filter_map(facet).collect()
 }
 
-/// A link without the punctuation of the sentence that it ends, and without a bracket that it did not open.
-fn trimmed_link(link: &str) -> &str {
-    let mut link = link;
-    loop {
-        let shorter = link.trim_end_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '”', '’', '»', '…']);
-        let shorter = if shorter.ends_with(')') && shorter.matches(')').count() > shorter.matches('(').count() {
-            &shorter[..shorter.len() - 1]
-        } else {
-            shorter
-        };
-        if shorter.len() == link.len() {
-            return link;
-        }
-        link = shorter;
-    }
+/// The handles that a text mentions, in lower case, each once. Handles are domain names: their case says nothing.
+pub(super) fn handles(text: &str) -> BTreeSet<String> {
+    entities(text, Platform::Bluesky).into_iter().filter(|e| e.kind == EntityKind::Mention).map(|e| e.value.to_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -106,6 +71,14 @@ mod tests {
         assert_eq!(spans("Is it https://a.example/b?!"), pairs(&[("link", "https://a.example/b")]));
         assert_eq!(spans("mail me@ann.bsky.social a#b ##"), pairs(&[]));
         assert_eq!(spans("Ask @ann.bsky.social."), pairs(&[("mention", "@ann.bsky.social")]));
+        assert_eq!(spans(&format!("#{} #{}", "ä".repeat(64), "ä".repeat(65))), pairs(&[("tag", &format!("#{}", "ä".repeat(64)))]));
+    }
+
+    #[test]
+    fn handles_are_named_once_whatever_their_case() {
+        let found =
+            handles("@Bob.example, @ann.bsky.social and @bob.example; not ann@ann.example, https://a.example/@x.example or @nobody");
+        assert_eq!(found, BTreeSet::from(["ann.bsky.social", "bob.example"].map(ToOwned::to_owned)));
     }
 
     proptest! {

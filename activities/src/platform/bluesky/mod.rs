@@ -5,6 +5,8 @@
 mod facets;
 mod session;
 
+use std::collections::BTreeMap;
+
 use chrono::SecondsFormat;
 use domain::{
     metrics::Counters,
@@ -49,9 +51,38 @@ fn record_key<'a>(account: &Account, external_id: &'a str) -> ActivityResult<&'a
     key.filter(|key| is_tid(key)).ok_or_else(|| ActivityError::rejected("not the address of a post of this account"))
 }
 
-/// Where people read a post. The DID stays when the handle changes.
-fn page(did: &str, key: &str) -> String {
-    format!("https://bsky.app/profile/{did}/post/{key}")
+/// Where a post can be read. On a server of Bluesky's own (`bsky.social` and the hosts under `bsky.network` that its accounts live on) that is its page
+/// on bsky.app, under the DID, which stays when the handle changes. Of any other server it cannot be known whether that page ever shows it: a
+/// server may be alone, or a stand-in. There it is the record itself, which each answers without a sign-in.
+fn page(account: &Account, key: &str) -> String {
+    let did = account.remote_id.as_str();
+    let host = account.base_url.host_str().unwrap_or_default();
+    if host == "bsky.social" || host.ends_with(".bsky.network") {
+        return format!("https://bsky.app/profile/{did}/post/{key}");
+    }
+    record_url(account, did, key).map(String::from).unwrap_or_default()
+}
+
+fn record_url(account: &Account, repo: &str, key: &str) -> ActivityResult<Url> {
+    let mut url = method(account, "com.atproto.repo.getRecord")?;
+    url.query_pairs_mut().append_pair("repo", repo).append_pair("collection", COLLECTION).append_pair("rkey", key);
+    Ok(url)
+}
+
+/// The DID of a handle; `None` if it has none.
+async fn resolve_handle(call: Call<'_>, handle: &str) -> ActivityResult<Option<String>> {
+    #[derive(Deserialize)]
+    struct Resolved {
+        did: String,
+    }
+    let mut url = method(call.account, "com.atproto.identity.resolveHandle")?;
+    url.query_pairs_mut().append_pair("handle", handle);
+    match expect_json::<Resolved>(call, call.http.get(url)?).await {
+        Ok(resolved) => Ok(Some(resolved.value.did).filter(|did| did.starts_with("did:"))),
+        Err(passing @ (ActivityError::Transient { .. } | ActivityError::RateLimited { .. })) => Err(passing),
+        // The reference PDS answers 400 `InvalidRequest` to a handle that nobody has.
+        Err(_) => Ok(None),
+    }
 }
 
 fn reference(sent: &Sent) -> ActivityResult<Value> {
@@ -119,8 +150,7 @@ async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolu
     }
     let Put { repo, rkey, record } =
         serde_json::from_str(&frozen.body).map_err(|_| ActivityError::rejected("the frozen post is not one for Bluesky"))?;
-    let mut url = method(call.account, "com.atproto.repo.getRecord")?;
-    url.query_pairs_mut().append_pair("repo", &repo).append_pair("collection", COLLECTION).append_pair("rkey", &rkey);
+    let url = record_url(call.account, &repo, &rkey)?;
     let found = match expect_json::<Record>(call, call.http.get(url)?).await {
         Ok(found) => found,
         Err(ActivityError::Rejected { what } | ActivityError::NotFound { what }) if what.contains("RecordNotFound") => {
@@ -132,7 +162,7 @@ async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolu
     Ok(found.map(|found| {
         if found.value == record {
             let evidence = format!("the record under the key {rkey} is the one that was frozen");
-            Resolution::Found { sent: Sent { url: page(&repo, &rkey), external_id: found.uri, cid: found.cid }, evidence }
+            Resolution::Found { sent: Sent { url: page(call.account, &rkey), external_id: found.uri, cid: found.cid }, evidence }
         } else {
             Resolution::Unknown { evidence: format!("the record under the key {rkey} is another one than was frozen") }
         }
@@ -140,6 +170,22 @@ async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolu
 }
 
 impl Adapter for Bluesky {
+    fn needs_ids(&self, text: &str) -> bool {
+        !facets::handles(text).is_empty()
+    }
+
+    fn mentions<'a>(&'a self, call: Call<'a>, text: &'a str) -> BoxFuture<'a, ActivityResult<BTreeMap<String, String>>> {
+        Box::pin(async move {
+            let mut found = BTreeMap::new();
+            for handle in facets::handles(text) {
+                if let Some(did) = resolve_handle(call, &handle).await? {
+                    found.insert(handle, did);
+                }
+            }
+            Ok(found)
+        })
+    }
+
     fn freeze(&self, account: &Account, part: &Part, _staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
         let key = tid(part.planned_at, intent);
         // `swapRecord: null` means: only if there is nothing under the key. The same record again is still a success, another one is refused.
@@ -167,7 +213,7 @@ impl Adapter for Bluesky {
             |body| {
                 let Written { uri, cid } = serde_json::from_slice(body).ok()?;
                 let key = record_key(call.account, &uri).ok()?;
-                Some(Sent { url: page(&call.account.remote_id, key), external_id: uri, cid: Some(cid) })
+                Some(Sent { url: page(call.account, key), external_id: uri, cid: Some(cid) })
             },
             |status, complaint| match complaint.code.as_deref() {
                 Some("ExpiredToken" | "InvalidToken") if status.is_client_error() => {

@@ -74,9 +74,25 @@ async fn a_record_written_is_published() {
         .mount(&server)
         .await;
     let submission = submit(&http(), &account, &credentials(Platform::Bluesky), Sending::text(&frozen)).await.value;
-    let url = format!("https://bsky.app/profile/{DID}/post/{}", frozen.record_key.as_deref().unwrap());
+    let key = frozen.record_key.as_deref().unwrap();
+    let url = format!(
+        "{}/xrpc/com.atproto.repo.getRecord?repo={}&collection=app.bsky.feed.post&rkey={key}",
+        server.uri(),
+        DID.replace(':', "%3A")
+    );
     assert_eq!(submission, Submission::Published(Sent { external_id: uri(&frozen), url, cid: Some("bafy1".to_owned()) }));
     assert_eq!(server.received_requests().await.unwrap()[0].body, frozen.body.as_bytes(), "byte for byte what was frozen");
+}
+
+#[test]
+fn only_servers_of_bluesky_itself_have_their_posts_on_its_page() {
+    let page = |base: &str| page(&account(Platform::Bluesky, base), "3jzfcijpj2z2a");
+    let on_the_app = format!("https://bsky.app/profile/{DID}/post/3jzfcijpj2z2a");
+    assert_eq!(page("https://bsky.social"), on_the_app);
+    assert_eq!(page("https://morel.us-east.host.bsky.network"), on_the_app);
+    for other in ["https://pds.example", "https://notbsky.social", "http://127.0.0.1:2583"] {
+        assert!(page(other).starts_with(&format!("{other}/xrpc/com.atproto.repo.getRecord?repo=did")), "{other}");
+    }
 }
 
 #[tokio::test]

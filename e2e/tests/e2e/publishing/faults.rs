@@ -49,6 +49,24 @@ async fn not_accepted_is_known_to_be_absent_and_sent_again() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mention_is_settled_before_the_first_attempt_and_stays_so() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    let us = newsroom.plan.bluesky.accounts[0].clone();
+    let text = format!("Roasted by @{} and by @nobody.test.", us.handle);
+    let post = newsroom.approved_text(Platform::Bluesky, &text).await?;
+    newsroom.faults(Platform::Bluesky).next(Endpoint::Publish, Fault::Refuse { status: 503 }, 1);
+    newsroom.schedule(post, desk::now()).await?;
+    let told = newsroom.goes_out_once(post).await?;
+    assert_eq!(outcomes(&told), ["absent", "published"], "{told:#?}");
+    assert_eq!(told.receipts[0].body_hash, told.receipts[1].body_hash, "both attempts send the same bytes");
+    let record = newsroom.bluesky.records_of(&us.handle).pop().unwrap();
+    let facets = record.value["facets"].as_array().unwrap();
+    assert_eq!(facets.len(), 1, "who is not there stays text: {facets:?}");
+    assert_eq!(facets[0]["features"][0]["did"], us.did);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_hangs_or_acts_after_everybody_left_gets_the_post_once() -> anyhow::Result<()> {
     let newsroom = Newsroom::staffed(Plan { timeout: Duration::from_secs(3), ..Plan::default() }).await?;
     for platform in BOTH {
