@@ -1,5 +1,5 @@
 //! `Enrichment`: tags, a short link, a picture's description and a translation for each variant of a post; then the text as it would be sent is
-//! linted and scored again.
+//! linted again, and its words, without what was added, are scored in full.
 
 use activities::enrichment::{self, DraftText, Enriched, Extra, Translated};
 use domain::{
