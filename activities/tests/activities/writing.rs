@@ -281,6 +281,13 @@ async fn save_and_enrich(house: &House, post: PostId, text: String) {
     let scored = drafting::score_variant(&mut tx, scored).await.unwrap();
     let lints = drafting::lints_of(&scored).unwrap();
     assert!(drafting::has_error(&lints), "the disclosure is missing: {lints:?}");
+    // The tag and the link that go with the words do not move what the words get.
+    let carried = variants::Variant { content: format!("{}\n\n{short}\n\n#coffee", scored.content), ..scored.clone() };
+    let rescored = drafting::score_variant(&mut tx, carried).await.unwrap();
+    for mark in ["brand_fit", "readability"] {
+        assert_eq!(rescored.score.as_ref().unwrap()[mark], scored.score.as_ref().unwrap()[mark], "{mark}");
+    }
+    assert_eq!(rescored.reasons, scored.reasons);
     posts::reject(&mut tx, post, "no", "ann").await.unwrap();
     let refused = drafting::save_rewritten(&mut tx, judged).await;
     assert!(matches!(refused, Err(ActivityError::Rejected { .. })), "{refused:?}");
