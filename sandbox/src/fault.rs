@@ -54,6 +54,10 @@ pub enum Fault {
     ResetBeforeReading,
     /// Does nothing and never answers.
     Hang,
+    /// Does it, then answers as the platform answers a repetition: it made the post and then took it for its own duplicate.
+    AcceptThenDuplicate,
+    /// Does nothing and answers as the platform answers a repetition.
+    RefuseAsDuplicate,
     /// Does it at once and answers this much later.
     AnswerLate {
         /// Milliseconds between acting and answering.
@@ -80,6 +84,15 @@ pub enum Fault {
         /// Number of look-ups that miss the post; 0 for no limit by number.
         lookups: u32,
     },
+    /// Takes the upload and is not done with it until the time has passed and it was asked that often.
+    ProcessSlowly {
+        /// Milliseconds that processing takes; 0 for no limit by time.
+        ms: u64,
+        /// Number of questions that are answered "still at it"; 0 for no limit by number.
+        polls: u32,
+    },
+    /// Takes the upload, and tells whoever asks that processing it failed.
+    FailProcessing,
 }
 
 /// How often a rule fires.

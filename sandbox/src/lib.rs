@@ -10,8 +10,10 @@ mod ledger;
 pub mod mail;
 pub mod mastodon;
 pub mod model;
+mod multipart;
 pub mod proxy;
 pub mod s3;
 pub mod servers;
+pub mod social;
 
 pub use budget::Limit;

@@ -12,6 +12,7 @@ mod refusal;
 mod repo;
 mod server;
 mod session;
+mod stand_in;
 mod state;
 mod tid;
 mod token;
@@ -31,7 +32,7 @@ use axum::{
     routing::{get, post},
 };
 use data_encoding::BASE32_NOPAD;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -343,13 +344,13 @@ impl Platform for App {
         response
     }
 
-    fn expire_bearer(&self, headers: &HeaderMap) {
+    fn expire_bearer(&self, _: &Uri, headers: &HeaderMap) {
         if let Some(did) = self.owner(headers) {
             self.memory().expire(&did);
         }
     }
 
-    fn revoke_bearer(&self, headers: &HeaderMap) {
+    fn revoke_bearer(&self, _: &Uri, headers: &HeaderMap) {
         if let Some(did) = self.owner(headers) {
             self.memory().revoke(&did);
         }

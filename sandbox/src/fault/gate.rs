@@ -9,7 +9,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use super::{Endpoint, Fault, FaultPlan, wire::Cut};
 
@@ -26,10 +26,19 @@ pub(crate) trait Platform: Clone + Send + Sync + 'static {
     fn refusal(&self, status: StatusCode) -> Response;
     /// The platform's own answer while a rate window is closed.
     fn rate_limited(&self, until: SystemTime) -> Response;
-    /// The access token in these headers is expired from now on.
-    fn expire_bearer(&self, headers: &HeaderMap);
-    /// The account of the token in these headers has no valid credentials from now on.
-    fn revoke_bearer(&self, headers: &HeaderMap);
+    /// The platform's own answer to a repetition, given its answer to the request that made the post, if that was let through. Platforms that do
+    /// not know repetitions answer a plain conflict.
+    fn duplicate(&self, _original: Option<&Response>) -> Response {
+        self.refusal(StatusCode::CONFLICT)
+    }
+    /// The access token of a request with this address and these headers is expired from now on.
+    fn expire_bearer(&self, uri: &Uri, headers: &HeaderMap);
+    /// The account of the token of a request with this address and these headers has no valid credentials from now on.
+    fn revoke_bearer(&self, uri: &Uri, headers: &HeaderMap);
+    /// A path as logs may show it: some platforms have their secrets in it.
+    fn shown(&self, path: &str) -> String {
+        path.to_owned()
+    }
 }
 
 /// Asked of a publishing handler through the request's extensions: keep the post from look-ups for a while.
@@ -37,6 +46,15 @@ pub(crate) trait Platform: Clone + Send + Sync + 'static {
 pub(crate) struct Hide {
     pub(crate) ms: u64,
     pub(crate) lookups: u32,
+}
+
+/// Asked of an upload handler through the request's extensions: how processing goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Process {
+    /// It takes this long, and that many questions.
+    Slowly { ms: u64, polls: u32 },
+    /// It fails.
+    Fail,
 }
 
 /// Middleware: lets a request through, or does to it what the plan says. Marks every answer as a stand-in's.
@@ -53,10 +71,10 @@ pub(crate) async fn gate<P: Platform>(
     if let Some(until) = platform.faults().limited_until(kinds) {
         return marked(platform.rate_limited(until));
     }
-    let Some(fault) = platform.faults().draw(kinds, request.uri().path()) else {
+    let Some(fault) = platform.faults().draw(kinds, &platform.shown(request.uri().path())) else {
         return marked(finish(request, next).await);
     };
-    tracing::info!(path = request.uri().path(), ?fault, "the stand-in misbehaves on order");
+    tracing::info!(path = platform.shown(request.uri().path()), ?fault, "the stand-in misbehaves on order");
     marked(match fault {
         Fault::AcceptThenReset => {
             finish(request, next).await;
@@ -73,6 +91,11 @@ pub(crate) async fn gate<P: Platform>(
         Fault::Refuse { status } => platform.refusal(status_of(status)),
         Fault::ResetBeforeReading => cut.sever().await,
         Fault::Hang => std::future::pending().await,
+        Fault::AcceptThenDuplicate => {
+            let answer = finish(request, next).await;
+            platform.duplicate(Some(&answer))
+        }
+        Fault::RefuseAsDuplicate => platform.duplicate(None),
         Fault::AnswerLate { ms } => {
             let answer = finish(request, next).await;
             tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -92,15 +115,23 @@ pub(crate) async fn gate<P: Platform>(
         }
         Fault::RateLimit { seconds } => platform.rate_limited(SystemTime::now() + Duration::from_secs(seconds)),
         Fault::ExpireAccess => {
-            platform.expire_bearer(request.headers());
+            platform.expire_bearer(request.uri(), request.headers());
             finish(request, next).await
         }
         Fault::RevokeCredentials => {
-            platform.revoke_bearer(request.headers());
+            platform.revoke_bearer(request.uri(), request.headers());
             finish(request, next).await
         }
         Fault::HideNew { ms, lookups } => {
             request.extensions_mut().insert(Hide { ms, lookups });
+            finish(request, next).await
+        }
+        Fault::ProcessSlowly { ms, polls } => {
+            request.extensions_mut().insert(Process::Slowly { ms, polls });
+            finish(request, next).await
+        }
+        Fault::FailProcessing => {
+            request.extensions_mut().insert(Process::Fail);
             finish(request, next).await
         }
     })

@@ -10,6 +10,7 @@ mod oauth;
 mod pages;
 mod params;
 mod refusal;
+mod stand_in;
 mod state;
 mod statuses;
 mod text;
@@ -28,7 +29,7 @@ use axum::{
     routing::{get, post},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -359,13 +360,13 @@ impl Platform for App {
         response
     }
 
-    fn expire_bearer(&self, headers: &HeaderMap) {
+    fn expire_bearer(&self, _: &Uri, headers: &HeaderMap) {
         if let Some(token) = bearer(headers) {
             self.memory().expire_token(token);
         }
     }
 
-    fn revoke_bearer(&self, headers: &HeaderMap) {
+    fn revoke_bearer(&self, _: &Uri, headers: &HeaderMap) {
         let account = bearer(headers).and_then(|token| self.memory().account_of(token));
         if let Some(account) = account {
             self.revoke(&account);

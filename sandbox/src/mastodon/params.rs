@@ -8,6 +8,7 @@ use http::header;
 use serde_json::Value;
 
 use super::Refusal;
+use crate::multipart;
 
 /// The parameters of a request, in order; a list is a name that comes several times.
 #[derive(Debug, Default)]
@@ -56,25 +57,9 @@ impl Params {
 
     fn of_multipart(content_type: &str, body: &Bytes) -> Result<Self, Refusal> {
         let bad = || Refusal::new(http::StatusCode::BAD_REQUEST, "bad content body");
-        let boundary = content_type.split("boundary=").nth(1).ok_or_else(bad)?.split(';').next().unwrap_or_default().trim_matches('"');
-        let delimiter = format!("\r\n--{boundary}");
-        let mut params = Self::default();
-        // The first delimiter has no line break before it.
-        let mut at = find(body, &delimiter.as_bytes()[2..], 0).ok_or_else(bad)? + delimiter.len() - 2;
-        while !body[at..].starts_with(b"--") {
-            let head_end = find(body, b"\r\n\r\n", at).ok_or_else(bad)?;
-            let end = find(body, delimiter.as_bytes(), head_end + 2).ok_or_else(bad)?;
-            let head = String::from_utf8_lossy(&body[at..head_end]).into_owned();
-            let content = body.slice((head_end + 4).min(end)..end);
-            let name = attribute(&head, "name").ok_or_else(bad)?;
-            if attribute(&head, "filename").is_some() {
-                params.files.push((name, part_type(&head), content));
-            } else {
-                params.fields.push((name, String::from_utf8_lossy(&content).into_owned()));
-            }
-            at = end + delimiter.len();
-        }
-        Ok(params)
+        let form = multipart::parse(content_type, body).ok_or_else(bad)?;
+        let files = form.files.into_iter().map(|file| (file.field, file.content_type, file.bytes)).collect();
+        Ok(Self { fields: form.fields, files })
     }
 }
 
@@ -88,21 +73,6 @@ fn plain(value: &Value) -> Option<String> {
 
 fn pairs(form: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(form).into_owned().collect()
-}
-
-fn find(body: &[u8], what: &[u8], from: usize) -> Option<usize> {
-    body.get(from..)?.windows(what.len()).position(|window| window == what).map(|at| at + from)
-}
-
-/// A quoted attribute of a part's `Content-Disposition`.
-fn attribute(head: &str, name: &str) -> Option<String> {
-    let start = head.find(&format!("; {name}=\""))? + name.len() + 4;
-    Some(head[start..].split('"').next()?.to_owned())
-}
-
-fn part_type(head: &str) -> String {
-    let line = head.lines().find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-type")));
-    line.map_or("application/octet-stream", |(_, value)| value.trim()).to_owned()
 }
 
 impl<S: Send + Sync> FromRequest<S> for Params {

@@ -8,3 +8,4 @@ mod mastodon_oauth;
 mod orphans;
 mod proxy;
 mod stack;
+mod stand_ins;
