@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use activities::store::runs;
+use domain::ids::{OrgId, RunId};
 use opentelemetry::propagation::Injector;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -12,7 +14,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
 use crate::{
-    problem::{Code, Problem},
+    app::App,
+    problem::{ApiResult, Code, Problem},
     request::RequestContext,
 };
 
@@ -86,6 +89,8 @@ impl Engine {
     pub fn new(ingress: &Url, admin: &Url) -> Result<Self, EngineError> {
         let http = Client::builder()
             .connect_timeout(Duration::from_secs(3))
+            .tcp_nodelay(true)
+            .pool_idle_timeout(Duration::from_secs(90))
             .timeout(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -182,6 +187,60 @@ impl Engine {
         let url = join(&self.admin, &["invocations", invocation_id, verb.as_str()]);
         answer(self.http.request(Method::PATCH, url)).await.map(drop)
     }
+}
+
+/// A workflow to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start<'a> {
+    /// The durable service.
+    pub(crate) service: &'static str,
+    /// The object's key, for services that are objects.
+    pub(crate) key: Option<&'a str>,
+    /// The handler.
+    pub(crate) handler: &'static str,
+    /// The run that the client is given. It is the engine's idempotency key as well: the same run is started once.
+    pub(crate) run_id: RunId,
+    /// What the run is about.
+    pub(crate) subject: &'a str,
+    /// Who makes sure that the run can be found.
+    pub(crate) noted_by: NotedBy,
+}
+
+/// Who notes which invocation stands behind a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotedBy {
+    /// The gateway, before it answers.
+    Gateway,
+    /// The workflow's first step. The gateway notes it too, after its answer, for readers who are faster than the step.
+    Workflow,
+}
+
+/// Starts a workflow and notes its run. The same run again starts nothing.
+///
+/// # Errors
+/// When the engine or the database is away. The start may have happened then: a repeat finds it by its run.
+pub(crate) async fn start(app: &App, org: OrgId, start: &Start<'_>, input: &(impl Serialize + Sync)) -> ApiResult<()> {
+    let Start { service, key, handler, run_id, subject, noted_by } = *start;
+    let idempotency_key = run_id.to_string();
+    let invocation = match key {
+        Some(key) => app.engine.send_object(service, key, handler, input, &idempotency_key).await?,
+        None => app.engine.send(service, handler, input, &idempotency_key).await?,
+    };
+    let (store, subject) = (app.store.clone(), subject.to_owned());
+    let note = async move {
+        let mut tx = store.in_org(org).await?;
+        runs::insert(&mut tx, run_id, service, &subject, &invocation).await?;
+        tx.commit().await
+    };
+    match noted_by {
+        NotedBy::Gateway => note.await?,
+        NotedBy::Workflow => drop(tokio::spawn(async move {
+            if let Err(error) = note.await {
+                tracing::warn!(%error, %run_id, "a run is left to its workflow to note");
+            }
+        })),
+    }
+    Ok(())
 }
 
 /// What can be done to an invocation.

@@ -2,6 +2,9 @@
 //!
 //! If the process dies between the work and the answer, the repeat works again. That is safe because whatever a handler creates or starts takes
 //! its id from [`IdSource`], which is the same for every repeat of a key: the second insert meets the first row, and the engine knows the run.
+//! For the same reason the answer of a start is given before it is kept ([`keep_later`]).
+
+use std::time::Duration;
 
 use activities::store::idempotency::{self as keys, Answer, Reservation};
 use axum::{
@@ -75,10 +78,7 @@ async fn with_key(app: &App, caller: &Caller, key: String, request: Request, nex
     let (parts, body) = request.into_parts();
     let body = extract::body(Request::from_parts(parts.clone(), body)).await?;
     let hash = request_hash(&parts, &body);
-    let mut tx = app.store.in_org(caller.org).await?;
-    let reservation = keys::reserve(&mut tx, &key, &hash).await?;
-    tx.commit().await?;
-    let first_seen = match reservation {
+    let first_seen = match reserve(app, caller.org, &key, &hash).await? {
         Reservation::Mine { first_seen } => first_seen,
         Reservation::InUse => return Err(Problem::new(Code::IdempotencyKeyInUse).header(header::RETRY_AFTER, 1)),
         Reservation::OtherRequest => return Err(Problem::new(Code::IdempotencyKeyReused)),
@@ -91,9 +91,49 @@ async fn with_key(app: &App, caller: &Caller, key: String, request: Request, nex
     let context = RequestContext::current();
     let work = context.clone().scope(async move {
         let response = problem::finish(next.run(request).await, context.id(), &app.settings.public_url);
-        keep(&app, org, &key, &hash, response).await
+        if response.extensions().get::<KeepLater>().is_none() {
+            return keep(&app, org, &key, &hash, response).await;
+        }
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(Problem::internal)?;
+        let copy = Response::from_parts(parts.clone(), Body::from(body.clone()));
+        tokio::spawn(async move {
+            if keep(&app, org, &key, &hash, copy).await.is_err() {
+                tracing::warn!("an answer could not be kept; a repeat works on it again, and comes to the same");
+            }
+        });
+        Ok(Response::from_parts(parts, Body::from(body)))
     });
     tokio::spawn(work).await.map_err(Problem::internal)?
+}
+
+/// Of an answer that may be given before it is kept.
+#[derive(Debug, Clone, Copy)]
+struct KeepLater;
+
+/// States that a repeat would come to the very same answer by working again: the engine knows the run by its id, and the rows are there. Such an
+/// answer is kept after it was given. Should the process die in between, a repeat works again once the lease is over.
+pub(crate) fn keep_later(response: &mut Response) {
+    response.extensions_mut().insert(KeepLater);
+}
+
+/// How often, and how far apart, a repeat looks for the answer of a first request that is about to be done.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+
+/// Reserves the key; waits a moment for a first request that is still at work.
+async fn reserve(app: &App, org: OrgId, key: &str, hash: &[u8]) -> ApiResult<Reservation> {
+    for look in 0.. {
+        let mut tx = app.store.in_org(org).await?;
+        let reservation = keys::reserve(&mut tx, key, hash).await?;
+        if !matches!(reservation, Reservation::InUse) || look >= LOOKS {
+            tx.commit().await?;
+            return Ok(reservation);
+        }
+        drop(tx);
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    Ok(Reservation::InUse)
 }
 
 /// Stores the answer before it is given, unless a repeat may get a better one.

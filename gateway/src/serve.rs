@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{Router, middleware, serve::ListenerExt};
 use tokio::net::TcpListener;
 
 use crate::{api, app::App, guard, problem::Problem, request};
@@ -35,6 +35,12 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
     };
     let relay = tokio::spawn(app.drafts.clone().relay(app.store.clone()));
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    // An answer or an event goes out when it is written, not when the last one was acknowledged.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its small packets");
+        }
+    });
     let serving = axum::serve(listener, service).with_graceful_shutdown(signal);
     let deadline = async move {
         // The sender lives in the app, which the router holds: it cannot end first.

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{
     brief::Brief,
-    ids::{BrandId, BriefId, CampaignId, RunId},
+    ids::{BrandId, BriefId, CampaignId, ConnectorId, RunId},
+    platform::Platform,
     schedule::ScheduleSpec,
 };
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,59 @@ pub struct Campaign {
     pub decide_by: Option<DateTime<Utc>>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+}
+
+/// What a campaign is made from, as far as the org has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Materials {
+    /// Whether the brand is there.
+    pub brand: bool,
+    /// The brief that was named, and whose it is.
+    pub brief: Option<(BrandId, Brief)>,
+    /// Those of the accounts that are there.
+    pub accounts: Vec<Account>,
+}
+
+/// An account that a campaign names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: ConnectorId,
+    /// Where it is.
+    pub platform: Platform,
+    /// Whether it was disconnected.
+    pub disconnected: bool,
+}
+
+/// Everything that a new campaign names, in one question.
+///
+/// # Errors
+/// When the database cannot answer, or what it holds cannot be read.
+pub async fn materials(tx: &mut OrgTx, brand: BrandId, brief: Option<BriefId>, accounts: &[ConnectorId]) -> ActivityResult<Materials> {
+    let accounts: Vec<_> = accounts.iter().map(|id| id.uuid()).collect();
+    let row = sqlx::query!(
+        r#"SELECT EXISTS (SELECT 1 FROM brands WHERE id = $1) AS "brand!", b.brand_id AS "brief_of?", b.brief AS "brief?",
+               ARRAY(SELECT id FROM connectors WHERE id = ANY ($3) ORDER BY id) AS "ids!",
+               ARRAY(SELECT platform FROM connectors WHERE id = ANY ($3) ORDER BY id) AS "platforms!",
+               ARRAY(SELECT state = 'disconnected' FROM connectors WHERE id = ANY ($3) ORDER BY id) AS "disconnected!"
+           FROM (VALUES (1)) AS one LEFT JOIN briefs b ON b.id = $2"#,
+        brand.uuid(),
+        brief.map(BriefId::uuid),
+        &accounts
+    )
+    .fetch_one(tx.conn())
+    .await
+    .map_err(classify)?;
+    let mut found = Vec::with_capacity(row.ids.len());
+    for ((id, platform), disconnected) in row.ids.into_iter().zip(row.platforms).zip(row.disconnected) {
+        let platform = platform.parse().map_err(|_| ActivityError::rejected("a stored platform is unknown"))?;
+        found.push(Account { id: ConnectorId::from_uuid(id), platform, disconnected });
+    }
+    let brief = match (row.brief_of, row.brief) {
+        (Some(brand), Some(brief)) => Some((BrandId::from_uuid(brand), read_json(brief)?)),
+        _ => None,
+    };
+    Ok(Materials { brand: row.brand, brief, accounts: found })
 }
 
 /// Stores a campaign; the same campaign a second time changes nothing.

@@ -45,26 +45,19 @@ pub enum Reservation {
 /// When the database cannot answer.
 pub async fn reserve(tx: &mut OrgTx, key: &str, request_hash: &[u8]) -> ActivityResult<Reservation> {
     let org = tx.org().uuid();
-    // Every reservation sweeps a few old keys, so that none needs a job of its own; its own key always, so that it counts as new.
-    sqlx::query!(
-        "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(hours => $2) AND (key = $1 OR ctid = ANY (ARRAY(
-             SELECT ctid FROM idempotency_keys WHERE created_at < now() - make_interval(hours => $2) ORDER BY created_at LIMIT 20
-             FOR UPDATE SKIP LOCKED)))",
-        key,
-        REMEMBERED_HOURS
-    )
-    .execute(tx.conn())
-    .await
-    .map_err(classify)?;
+    // A key that is too old counts as new.
     let mine = sqlx::query_scalar!(
         "INSERT INTO idempotency_keys AS k (org_id, key, request_hash, leased_at) VALUES ($1, $2, $3, now())
-         ON CONFLICT (org_id, key) DO UPDATE SET leased_at = now()
-             WHERE k.status IS NULL AND k.request_hash = $3 AND (k.leased_at IS NULL OR k.leased_at < now() - make_interval(secs => $4))
+         ON CONFLICT (org_id, key) DO UPDATE SET leased_at = now(), request_hash = $3, status = NULL, location = NULL, body = NULL,
+                 created_at = CASE WHEN k.created_at < now() - make_interval(hours => $5) THEN now() ELSE k.created_at END
+             WHERE k.created_at < now() - make_interval(hours => $5)
+                OR (k.status IS NULL AND k.request_hash = $3 AND (k.leased_at IS NULL OR k.leased_at < now() - make_interval(secs => $4)))
          RETURNING created_at",
         org,
         key,
         request_hash,
-        f64::from(LEASE_SECONDS)
+        f64::from(LEASE_SECONDS),
+        REMEMBERED_HOURS
     )
     .fetch_optional(tx.conn())
     .await
@@ -86,7 +79,7 @@ pub async fn reserve(tx: &mut OrgTx, key: &str, request_hash: &[u8]) -> Activity
     })
 }
 
-/// Keeps the answer; the first one stands.
+/// Keeps the answer; the first one stands. Sweeps a few old keys besides, so that none needs a job of its own.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -99,6 +92,15 @@ pub async fn keep(tx: &mut OrgTx, key: &str, request_hash: &[u8], answer: &Answe
         i16::try_from(answer.status).unwrap_or(i16::MAX),
         answer.location,
         answer.body
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
+    sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM idempotency_keys WHERE created_at < now() - make_interval(hours => $1) ORDER BY created_at LIMIT 20
+             FOR UPDATE SKIP LOCKED))",
+        REMEMBERED_HOURS
     )
     .execute(tx.conn())
     .await

@@ -14,6 +14,7 @@ mod house;
 mod idempotency;
 mod publishing;
 mod reading_along;
+mod round_trips;
 mod runs;
 mod secrets;
 mod slice;

@@ -5,17 +5,12 @@
 use activities::store::{
     brands,
     digests::{self, Digest, NewSubscription},
-    runs,
 };
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-};
+use axum::{extract::State, response::Response};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    ids::{BrandId, DigestId, RunId, SubscriptionId},
+    ids::{BrandId, DigestId, OrgId, RunId, SubscriptionId},
     schedule::{Cadence, Rhythm, TimeOfDay, Weekday},
 };
 use serde::{Deserialize, Serialize};
@@ -23,11 +18,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::digest::{Enable, ForOrg};
 
-use super::campaigns::Started;
+use super::started::Started;
 use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
+    engine::{self, NotedBy, Start},
     extract::{Id, Json, Params},
     fields::Fields,
     idempotency::IdSource,
@@ -134,12 +130,7 @@ fn is_address(text: &str) -> bool {
 /// Subscribe to digests
 #[utoipa::path(post, path = "/v1/digests/subscriptions", tag = "digests", operation_id = "subscribe", request_body = SubscriptionInput,
     responses((status = 202, body = Started, description = "Subscribed; the first digest comes at its time")))]
-async fn subscribe(
-    State(app): State<App>,
-    caller: Caller,
-    ids: IdSource,
-    Json(input): Json<SubscriptionInput>,
-) -> ApiResult<impl IntoResponse> {
+async fn subscribe(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<SubscriptionInput>) -> ApiResult<Response> {
     let org = caller.org;
     let mut fields = Fields::default();
     if input.email.is_empty() || input.email.len() > 20 {
@@ -164,12 +155,7 @@ async fn subscribe(
     let rhythm = Rhythm { cadence: input.cadence, at: input.at, timezone: input.timezone, weekday };
     digests::insert_subscription(&mut tx, &NewSubscription { id, brand_id: input.brand_id, rhythm, email: input.email }).await?;
     tx.commit().await?;
-    let invocation = app.engine.send_object("Digest", &id.to_string(), "enable", &Enable { org }, &run_id.to_string()).await?;
-    let mut tx = app.store.in_org(org).await?;
-    runs::insert(&mut tx, run_id, "Digest", &id.to_string(), &invocation).await?;
-    tx.commit().await?;
-    let location = [(header::LOCATION, format!("/v1/runs/{run_id}"))];
-    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: id.to_string(), run_id })))
+    start(&app, org, id, run_id, "enable", &Enable { org }).await
 }
 
 /// Make and mail a digest now, of the time since the last one
@@ -178,16 +164,25 @@ async fn subscribe(
 #[utoipa::path(post, path = "/v1/digests/subscriptions/{id}/run", tag = "digests", operation_id = "run_subscription",
     params(("id" = String, Path)),
     responses((status = 202, body = Started, description = "Started"), (status = 404, description = "There is none")))]
-async fn make_now(State(app): State<App>, caller: Caller, ids: IdSource, Id(id): Id<SubscriptionId>) -> ApiResult<impl IntoResponse> {
+async fn make_now(State(app): State<App>, caller: Caller, ids: IdSource, Id(id): Id<SubscriptionId>) -> ApiResult<Response> {
     let org = caller.org;
     digests::subscription(&mut app.store.in_org(org).await?, id).await?.ok_or_else(Problem::not_found)?;
     let run_id = RunId::derived(ids.0, "digest now");
-    let invocation = app.engine.send_object("Digest", &id.to_string(), "now", &ForOrg { org }, &run_id.to_string()).await?;
-    let mut tx = app.store.in_org(org).await?;
-    runs::insert(&mut tx, run_id, "Digest", &id.to_string(), &invocation).await?;
-    tx.commit().await?;
-    let location = [(header::LOCATION, format!("/v1/runs/{run_id}"))];
-    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: id.to_string(), run_id })))
+    start(&app, org, id, run_id, "now", &ForOrg { org }).await
+}
+
+async fn start(
+    app: &App,
+    org: OrgId,
+    id: SubscriptionId,
+    run_id: RunId,
+    handler: &'static str,
+    input: &(impl Serialize + Sync),
+) -> ApiResult<Response> {
+    let id = id.to_string();
+    let start = Start { service: "Digest", key: Some(&id), handler, run_id, subject: &id, noted_by: NotedBy::Gateway };
+    engine::start(app, org, &start, input).await?;
+    Ok(Started { id, run_id }.at(format!("/v1/runs/{run_id}")))
 }
 
 /// Which digests.

@@ -3,20 +3,15 @@
 use activities::store::{
     briefs,
     campaigns::{self, Approval, NewCampaign},
-    connectors, runs,
+    connectors,
 };
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-};
+use axum::{extract::State, response::Response};
 use domain::ids::{BriefId, CampaignId, RunId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use workflows::campaign::CreateCampaign;
 
-use super::campaigns::Started;
+use super::{campaigns::begin, started::Started};
 use crate::{
     access::{Role, may},
     app::App,
@@ -50,7 +45,7 @@ struct GenerateInput {
 /// one. The answer names the campaign that holds them.
 #[utoipa::path(post, path = "/v1/posts/generate", tag = "posts", operation_id = "generate_posts", request_body = GenerateInput,
     responses((status = 202, body = Started, description = "Started")))]
-async fn generate(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<GenerateInput>) -> ApiResult<impl IntoResponse> {
+async fn generate(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<GenerateInput>) -> ApiResult<Response> {
     let org = caller.org;
     let mut fields = Fields::default();
     let variants_per_post = input.variants.unwrap_or(3);
@@ -73,24 +68,17 @@ async fn generate(State(app): State<App>, caller: Caller, ids: IdSource, Json(in
     }
     fields.done()?;
 
-    let (id, run_id) = (CampaignId::derived(ids.0, "campaign"), RunId::derived(ids.0, "campaign"));
     let campaign = NewCampaign {
-        id,
+        id: CampaignId::derived(ids.0, "campaign"),
         brand_id: stored.brand,
         brief_id: input.brief_id,
         name: stored.brief.topic.chars().take(200).collect(),
         variants_per_post,
         approval: Approval::Required,
         schedule: None,
-        run_id,
+        run_id: RunId::derived(ids.0, "campaign"),
     };
     campaigns::insert(&mut tx, &campaign).await?;
     tx.commit().await?;
-    let start = CreateCampaign { org, campaign, connectors: accounts };
-    let invocation = app.engine.send_object("Campaign", &id.to_string(), "create", &start, &run_id.to_string()).await?;
-    let mut tx = app.store.in_org(org).await?;
-    runs::insert(&mut tx, run_id, "Campaign", &id.to_string(), &invocation).await?;
-    tx.commit().await?;
-    let location = [(header::LOCATION, format!("/v1/campaigns/{id}"))];
-    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: id.to_string(), run_id })))
+    begin(&app, org, campaign, accounts).await
 }

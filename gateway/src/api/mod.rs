@@ -18,6 +18,7 @@ mod links;
 mod metrics;
 mod posts;
 mod runs;
+mod started;
 mod variants;
 mod voices;
 

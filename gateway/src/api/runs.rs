@@ -12,7 +12,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::RunId;
 use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -225,10 +225,30 @@ fn summary(run: Run, rows: &Rows) -> Option<RunSummary> {
 
 /// The run of this org, and where the engine keeps it.
 async fn find(app: &App, caller: &Caller, id: RunId) -> ApiResult<(Run, InvocationId)> {
-    let mut tx = app.store.in_org(caller.org).await?;
-    let run = runs::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
-    let invocation = run.invocation_id.parse().map_err(Problem::internal)?;
-    Ok((run, invocation))
+    for look in 0.. {
+        let run = runs::get(&mut app.store.in_org(caller.org).await?, id).await?;
+        if let Some(run) = run {
+            let invocation = run.invocation_id.parse().map_err(Problem::internal)?;
+            return Ok((run, invocation));
+        }
+        if look >= LOOKS || !is_young(id, Utc::now()) {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    Err(Problem::not_found())
+}
+
+/// A start is answered a moment before its run is noted: a run that began just now is looked for again.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+/// For how long after its start that can be so, clocks of other gateways included.
+const YOUNG: TimeDelta = TimeDelta::seconds(10);
+
+/// Whether the id, which carries the time, was made around `now`.
+fn is_young(id: RunId, now: DateTime<Utc>) -> bool {
+    let made = id.uuid().get_timestamp().and_then(|t| DateTime::from_timestamp(i64::try_from(t.to_unix().0).ok()?, t.to_unix().1));
+    made.is_some_and(|made| (now - made).abs() < YOUNG)
 }
 
 /// One run, step by step
@@ -352,4 +372,24 @@ async fn change(app: &App, caller: &Caller, id: RunId, verb: Verb, objects: bool
         Some(name) => format!("The run is {name}; there is nothing in it that this could be done to."),
         None => "The engine has dropped this run: it ended long ago.".to_owned(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::{Timestamp, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn only_a_run_of_just_now_is_looked_for_again() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        let made = |seconds: i64| {
+            let time = u64::try_from(now.timestamp() + seconds).unwrap();
+            RunId::from_uuid(Uuid::new_v7(Timestamp::from_unix_time(time, 0, 0, 0)))
+        };
+        assert!(is_young(made(0), now) && is_young(made(-9), now) && is_young(made(9), now));
+        assert!(!is_young(made(-10), now) && !is_young(made(3600), now));
+        assert!(is_young(RunId::derived(made(0).uuid(), "campaign"), now), "what a run's id is derived from has the time");
+        assert!(!is_young(RunId::from_uuid(Uuid::nil()), now));
+    }
 }

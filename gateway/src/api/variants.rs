@@ -2,24 +2,21 @@
 
 use activities::{
     drafting,
-    store::{posts, runs, variants},
+    store::{posts, variants},
 };
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-};
+use axum::{extract::State, response::Response};
 use domain::ids::{RunId, VariantId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::drafting::Rewrite;
 
-use super::{campaigns::Started, posts::VariantView};
+use super::{posts::VariantView, started::Started};
 use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
+    engine::{self, NotedBy, Start},
     extract::{Id, Json},
     fields::Fields,
     idempotency::IdSource,
@@ -50,7 +47,7 @@ async fn rewrite(
     ids: IdSource,
     Id(id): Id<VariantId>,
     Json(input): Json<Instruction>,
-) -> ApiResult<impl IntoResponse> {
+) -> ApiResult<Response> {
     let mut fields = Fields::default();
     fields.text("/instruction", &input.instruction, 1000);
     fields.done()?;
@@ -65,12 +62,10 @@ async fn rewrite(
     }
     let run_id = RunId::derived(ids.0, "rewrite");
     let start = Rewrite { org, variant_id: id, instruction: input.instruction };
-    let invocation = app.engine.send("Drafting", "rewrite", &start, &run_id.to_string()).await?;
-    let mut tx = app.store.in_org(org).await?;
-    runs::insert(&mut tx, run_id, "Drafting", &id.to_string(), &invocation).await?;
-    tx.commit().await?;
-    let location = [(header::LOCATION, format!("/v1/posts/{}", variant.post_id))];
-    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: id.to_string(), run_id })))
+    let subject = id.to_string();
+    let rewrite = Start { service: "Drafting", key: None, handler: "rewrite", run_id, subject: &subject, noted_by: NotedBy::Gateway };
+    engine::start(&app, org, &rewrite, &start).await?;
+    Ok(Started { id: subject, run_id }.at(format!("/v1/posts/{}", variant.post_id)))
 }
 
 /// Score a variant as it stands

@@ -1,11 +1,7 @@
 //! Brands' voices: trained on examples, shown with what was learned.
 
-use activities::store::{brands, runs, voices};
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-};
+use activities::store::{brands, voices};
+use axum::{extract::State, response::Response};
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{BrandId, ExampleId, RunId, VoiceId},
@@ -18,11 +14,12 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::voice_training::{TrainVoice, TrainingExample};
 
-use super::campaigns::Started;
+use super::started::Started;
 use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
+    engine::{self, NotedBy, Start},
     extract::{Id, Json},
     fields::Fields,
     idempotency::IdSource,
@@ -110,7 +107,7 @@ async fn train(
     ids: IdSource,
     Id(brand_id): Id<BrandId>,
     Json(input): Json<Training>,
-) -> ApiResult<impl IntoResponse> {
+) -> ApiResult<Response> {
     let org = caller.org;
     brands::get(&mut app.store.in_org(org).await?, brand_id).await?.ok_or_else(Problem::not_found)?;
     let (voice_id, run_id) = (VoiceId::derived(ids.0, "voice"), RunId::derived(ids.0, "voice"));
@@ -129,12 +126,10 @@ async fn train(
     fields.done()?;
     let examples = input.examples.into_iter().map(|e| TrainingExample { text: e.text, platform: e.platform, url: e.url }).collect();
     let start = TrainVoice { org, brand_id, voice_id, run_id, examples };
-    let invocation = app.engine.send("VoiceTraining", "run", &start, &run_id.to_string()).await?;
-    let mut tx = app.store.in_org(org).await?;
-    runs::insert(&mut tx, run_id, "VoiceTraining", &brand_id.to_string(), &invocation).await?;
-    tx.commit().await?;
-    let location = [(header::LOCATION, format!("/v1/brands/{brand_id}/voice"))];
-    Ok((StatusCode::ACCEPTED, location, axum::Json(Started { id: voice_id.to_string(), run_id })))
+    let subject = brand_id.to_string();
+    let training = Start { service: "VoiceTraining", key: None, handler: "run", run_id, subject: &subject, noted_by: NotedBy::Gateway };
+    engine::start(&app, org, &training, &start).await?;
+    Ok(Started { id: voice_id.to_string(), run_id }.at(format!("/v1/brands/{brand_id}/voice")))
 }
 
 /// A brand's newest voice
