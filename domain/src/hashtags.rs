@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::{
     brief::Language,
     platform::Platform,
-    policy::forbids,
+    policy::Forbidden,
     text::{EntityKind, entities},
 };
 
@@ -77,6 +77,7 @@ pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
     let present: Vec<String> =
         entities(sources.text, platform).into_iter().filter(|e| e.kind == EntityKind::Hashtag).map(|e| key(&e.value)).collect();
     let longest = LONGEST.min(capabilities.max_tag_units as usize);
+    let forbidden = Forbidden::new(sources.banned);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut add = |raw: &str, score: f64| {
         let Some(tag) = normalise(raw) else { return };
@@ -84,7 +85,7 @@ pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
         let written = format!("#{tag}");
         let whole = matches!(entities(&written, platform).as_slice(), [entity] if entity.span.of(&written) == written);
         let fits = whole && tag.graphemes(true).count() <= longest;
-        if !fits || is_spammy(&tag) || present.contains(&key(&tag)) || forbids(sources.banned, &written, Some(sources.language)) {
+        if !fits || is_spammy(&tag) || present.contains(&key(&tag)) || forbidden.stands_in(&written, Some(sources.language)) {
             return;
         }
         match candidates.iter_mut().find(|known| key(&known.tag) == key(&tag)) {

@@ -180,11 +180,26 @@ fn names(text: &str, context: &PolicyContext<'_>, reading: &Reading, entities: &
     }
 }
 
-/// Whether one of `phrases` stands in `text`, through any disguise and be it with some good will.
-#[must_use]
-pub fn forbids(phrases: &[String], text: &str, language: Option<Language>) -> bool {
-    let reading = Reading::new(text);
-    phrases.iter().filter_map(|phrase| Phrase::new(phrase)).any(|phrase| !phrase.find(&reading, language).is_empty())
+/// Phrases that must not appear, made ready once for many short texts.
+#[derive(Debug)]
+pub struct Forbidden(Vec<Phrase>);
+
+impl Forbidden {
+    /// Of these phrases; one that says nothing forbids nothing.
+    #[must_use]
+    pub fn new(phrases: &[String]) -> Self {
+        Self(phrases.iter().filter_map(|phrase| Phrase::new(phrase)).collect())
+    }
+
+    /// Whether one of them stands in `text`, through any disguise and be it with some good will.
+    #[must_use]
+    pub fn stands_in(&self, text: &str, language: Option<Language>) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let reading = Reading::new(text);
+        self.0.iter().any(|phrase| !phrase.find(&reading, language).is_empty())
+    }
 }
 
 /// A disclosure counts only where everybody can read it: as written, whatever the case, on its own.

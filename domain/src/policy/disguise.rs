@@ -4,6 +4,8 @@
 //! keeps apart but a reader does not (small capitals, strokes, enclosed letters). Not undone: pairs of letters that look like one (`rn` for
 //! `m`), since they stand in too many honest words.
 
+use std::ops::Deref;
+
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::text::Span;
@@ -16,13 +18,46 @@ pub(super) struct Letter {
     /// Itself, in lower case.
     pub(super) exact: char,
     /// What it looks like, in lower case; itself included.
-    pub(super) looks: Vec<char>,
+    pub(super) looks: Looks,
     /// What it stands for in "leet": `0` for `o`, `@` for `a`.
-    pub(super) leet: Vec<char>,
+    pub(super) leet: &'static [char],
     /// Whether it is part of a word, as opposed to what separates words.
     pub(super) in_word: bool,
     /// Whether it is an upper-case letter.
     pub(super) upper: bool,
+}
+
+/// A few characters, kept in place: a text is read letter by letter for every lint, and a list on the heap for each would be most of the work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looks {
+    all: [char; Self::MOST],
+    count: u8,
+}
+
+impl Looks {
+    /// Itself, its lower case, five look-alikes, and what its neighbours make of it.
+    const MOST: usize = 8;
+
+    fn of(first: char) -> Self {
+        Self { all: [first; Self::MOST], count: 1 }
+    }
+
+    /// Adds one that is not there yet.
+    fn add(&mut self, look: char) {
+        let count = usize::from(self.count);
+        if count < Self::MOST && !self.contains(&look) {
+            self.all[count] = look;
+            self.count += 1;
+        }
+    }
+}
+
+impl Deref for Looks {
+    type Target = [char];
+
+    fn deref(&self) -> &[char] {
+        &self.all[..usize::from(self.count)]
+    }
 }
 
 impl Letter {
@@ -50,6 +85,27 @@ pub(super) fn letters(text: &str) -> Vec<Letter> {
 }
 
 fn push(letters: &mut Vec<Letter>, c: char, span: Span) {
+    if c.is_ascii() && !c.is_ascii_control() {
+        letters.push(plain(c, span));
+    } else {
+        disguised(letters, c, span);
+    }
+}
+
+/// A character that nothing is hidden in, which most are. (No table below has an ASCII character to read through.)
+fn plain(c: char, span: Span) -> Letter {
+    let exact = c.to_ascii_lowercase();
+    Letter {
+        span,
+        exact,
+        looks: Looks::of(exact),
+        leet: leet(exact),
+        in_word: exact.is_ascii_alphanumeric(),
+        upper: c.is_ascii_uppercase(),
+    }
+}
+
+fn disguised(letters: &mut Vec<Letter>, c: char, span: Span) {
     let lower = one(c.to_lowercase()).unwrap_or(c);
     let pieces: Vec<char> = match c {
         'ß' | 'ẞ' => vec!['s', 's'],
@@ -60,21 +116,19 @@ fn push(letters: &mut Vec<Letter>, c: char, span: Span) {
     let single = pieces.len() == 1;
     for piece in pieces {
         let small = one(piece.to_lowercase()).unwrap_or(piece);
-        let mut looks = vec![small];
-        if single && lower != small {
-            looks.push(lower);
+        let mut looks = Looks::of(small);
+        if single {
+            looks.add(lower);
         }
         for look in [prototype(piece), prototype(small), drawn_alike(small), drawn_alike(piece), drawn_alike(c)].into_iter().flatten() {
-            if !looks.contains(&look) {
-                looks.push(look);
-            }
+            looks.add(look);
         }
         let in_word = looks.iter().any(|look| look.is_alphanumeric()) && !small.is_whitespace();
         letters.push(Letter {
             span,
             exact: if single { lower } else { small },
             looks,
-            leet: leet(small).to_vec(),
+            leet: leet(small),
             in_word,
             upper: c.is_uppercase(),
         });
@@ -87,9 +141,9 @@ fn read_case(letters: &mut [Letter]) {
         let (before, here) = (&letters[at - 1], &letters[at]);
         let after_small = before.in_word && before.exact.is_alphabetic() && !before.upper;
         if here.exact == 'l' && !here.upper && before.upper && letters.get(at + 1).is_none_or(|next| next.upper || !next.in_word) {
-            letters[at].looks.push('i');
+            letters[at].looks.add('i');
         } else if here.exact == 'i' && here.upper && after_small {
-            letters[at].looks.push('l');
+            letters[at].looks.add('l');
         }
     }
 }
@@ -146,8 +200,8 @@ fn leet(c: char) -> &'static [char] {
 
 /// The marks that decorate Latin, Greek and Cyrillic letters. Marks that carry the sound in other scripts (Indic vowels, kana voicing) stay.
 fn is_mark(c: char) -> bool {
-    is_combining_mark(c)
-        && matches!(u32::from(c), 0x300..=0x36F | 0x483..=0x489 | 0x591..=0x5C7 | 0x610..=0x61A | 0x64B..=0x65F | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
+    matches!(u32::from(c), 0x300..=0x36F | 0x483..=0x489 | 0x591..=0x5C7 | 0x610..=0x61A | 0x64B..=0x65F | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
+        && is_combining_mark(c)
 }
 
 /// Default-ignorable code points and controls: invisible wherever they stand.
@@ -194,7 +248,7 @@ mod tests {
             "m\u{200b}o\u{ad}n\u{feff}ey",
             "mønɇy",
         ] {
-            assert!(reads(text, "money"), "{text}: {:?}", letters(text).iter().map(|l| l.looks.clone()).collect::<Vec<_>>());
+            assert!(reads(text, "money"), "{text}: {:?}", letters(text).iter().map(|l| l.looks.to_vec()).collect::<Vec<_>>());
         }
         assert!(reads("ﬁne", "fine") && reads("Straße", "strasse") && reads("ВИТ", "but") && reads("ΗΟΤ", "hot"));
     }
@@ -205,6 +259,20 @@ mod tests {
             assert!(!reads(text, word), "{text}");
         }
         assert!(reads("FAlL", "fail") && reads("saIe", "sale") && !reads("Als", "ais"));
+    }
+
+    #[test]
+    fn the_short_way_for_ascii_reads_what_the_long_way_reads() {
+        for c in (0_u8..=127).map(char::from) {
+            let span = Span { start: 0, end: 1 };
+            let (mut short, mut long) = (Vec::new(), Vec::new());
+            push(&mut short, c, span);
+            disguised(&mut long, c, span);
+            let read = |letters: &[Letter]| -> Vec<_> {
+                letters.iter().map(|l| (l.span, l.exact, l.looks.to_vec(), l.leet, l.in_word, l.upper)).collect()
+            };
+            assert_eq!(read(&short), read(&long), "{c:?}");
+        }
     }
 
     #[test]
