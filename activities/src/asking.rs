@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::ids::{CampaignId, OrgId, PostId, UsageId, VariantId};
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::mpsc,
@@ -11,7 +12,7 @@ use tokio::{
 
 use crate::{
     ActivityResult,
-    model::{CompletionRequest, Models, Progress},
+    model::{Completed, CompletionRequest, Models, Progress, Purpose},
     store::{
         Store,
         drafts::{self, DraftDelta},
@@ -55,33 +56,74 @@ pub async fn ask(
     shown: Option<ShownAs>,
 ) -> ActivityResult<Written> {
     usage::check_budget(&mut store.in_org(org).await?).await?;
-    let (pieces, growing) = mpsc::unbounded_channel();
-    let asking = async move {
-        let mut on_progress = |progress: Progress<'_>| {
-            // Nobody listens any more: no reason to stop writing.
-            let _ = pieces.send(match progress {
-                Progress::Started { .. } => None,
-                Progress::Text(text) => Some(text.to_owned()),
-            });
-        };
-        models.complete(request, &mut on_progress).await
+    let answer = match shown {
+        Some(shown) => {
+            let (pieces, growing) = mpsc::unbounded_channel();
+            let asking = async move {
+                let mut on_progress = |progress: Progress<'_>| {
+                    // Nobody listens any more: no reason to stop writing.
+                    let _ = pieces.send(match progress {
+                        Progress::Started { .. } => None,
+                        Progress::Text(text) => Some(text.to_owned()),
+                    });
+                };
+                models.complete(request, &mut on_progress).await
+            };
+            tokio::join!(asking, show(store, org, shown, growing)).0?
+        }
+        None => models.complete(request, &mut |_| {}).await?,
     };
-    let (answer, ()) = match shown {
-        Some(shown) => tokio::join!(asking, show(store, org, shown, growing)),
-        None => (asking.await, ()),
+    count(store, org, &[(usage, request.purpose, &answer)]).await?;
+    Ok(answer.into())
+}
+
+/// Asks several questions at once, once each. The budget is looked at before all of them, and the tokens of all are counted together: questions that
+/// are asked in one breath are one matter to the database.
+///
+/// # Errors
+/// [`crate::ActivityError::Rejected`] when the org has no tokens left; else when the database cannot answer. What became of a question is its own.
+pub async fn ask_all(
+    store: &Store,
+    models: &Models,
+    org: OrgId,
+    questions: &[(UsageId, CompletionRequest)],
+) -> ActivityResult<Vec<ActivityResult<Written>>> {
+    usage::check_budget(&mut store.in_org(org).await?).await?;
+    let ask = |(_, request): &'_ (UsageId, CompletionRequest)| {
+        let request = request.clone();
+        async move { models.complete(&request, &mut |_| {}).await }
     };
-    let answer = answer?;
+    let answers = join_all(questions.iter().map(ask)).await;
+    let counted: Vec<_> =
+        questions.iter().zip(&answers).filter_map(|((id, request), answer)| Some((*id, request.purpose, answer.as_ref().ok()?))).collect();
+    count(store, org, &counted).await?;
+    Ok(answers.into_iter().map(|answer| answer.map(Written::from)).collect())
+}
+
+impl From<Completed> for Written {
+    fn from(answer: Completed) -> Self {
+        Self { text: answer.text, model: answer.model }
+    }
+}
+
+/// Counts the tokens of answers, of each once.
+async fn count(store: &Store, org: OrgId, answers: &[(UsageId, Purpose, &Completed)]) -> ActivityResult<()> {
+    if answers.is_empty() {
+        return Ok(());
+    }
+    let used: Vec<Usage<'_>> = answers
+        .iter()
+        .map(|(id, purpose, answer)| Usage {
+            id: *id,
+            purpose: purpose.as_str(),
+            model: &answer.model,
+            input_tokens: answer.input_tokens,
+            output_tokens: answer.output_tokens,
+        })
+        .collect();
     let mut tx = store.in_org(org).await?;
-    let counted = Usage {
-        id: usage,
-        purpose: request.purpose.as_str(),
-        model: &answer.model,
-        input_tokens: answer.input_tokens,
-        output_tokens: answer.output_tokens,
-    };
-    usage::record(&mut tx, &counted).await?;
-    tx.commit().await?;
-    Ok(Written { text: answer.text, model: answer.model })
+    usage::record(&mut tx, &used).await?;
+    tx.commit().await
 }
 
 /// Passes the pieces on, the first at once and then at most ten times a second. `None` among them: the text begins anew.

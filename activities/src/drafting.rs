@@ -5,7 +5,7 @@ mod body;
 use domain::{
     brand::Brand,
     brief::{Brief, Language},
-    ids::{BrandId, CampaignId, LinkId, PostId, VariantId},
+    ids::{BrandId, CampaignId, LinkId, PostId, VariantId, VoiceId},
     platform::{Platform, TextLimits},
     policy::{Lint, PolicyContext, Severity, lint, risk},
     post::PostStatus,
@@ -21,9 +21,9 @@ use crate::{
     ActivityError, ActivityResult,
     model::{CompletionRequest, Purpose},
     store::{
-        OrgTx, brands, campaigns, connectors, posts, read_json,
+        OrgTx, posts, read_json,
         variants::{self, Variant},
-        voices, write_json,
+        voices, write_json, writing,
     },
 };
 
@@ -45,7 +45,9 @@ pub struct DraftInputs {
     pub language: Language,
     /// What the account's server takes.
     pub limits: TextLimits,
-    /// The voice in force, as sentences of a prompt; empty before the first training.
+    /// The voice in force, which texts are held against; `None` before the first training.
+    pub voice_id: Option<VoiceId>,
+    /// That voice as sentences of a prompt.
     pub voice: Vec<String>,
     /// Whether anything is still to be written: the post was not cancelled meanwhile.
     pub wanted: bool,
@@ -138,22 +140,22 @@ pub fn link_id(variant: VariantId) -> LinkId {
 /// # Errors
 /// [`ActivityError::NotFound`] when the post does not exist.
 pub async fn inputs(tx: &mut OrgTx, post: PostId) -> ActivityResult<DraftInputs> {
-    let post = posts::require(tx, post).await?;
-    let campaign = campaigns::require(tx, post.campaign_id).await?;
-    let brand_id = campaign.asked.brand_id;
-    let brand =
-        brands::get(tx, brand_id).await?.ok_or_else(|| ActivityError::not_found(format_args!("the brand {brand_id} does not exist")))?;
-    let account = connectors::require(tx, post.connector_id).await?;
-    let voice = voices::active(tx, brand_id).await?;
+    let behind = writing::behind(tx, post).await?;
+    let language = behind.language;
+    let (voice_id, voice) = match behind.voice {
+        Some((id, profile)) => (Some(id), profile.prompt_lines(language)),
+        None => (None, Vec::new()),
+    };
     Ok(DraftInputs {
-        campaign_id: post.campaign_id,
-        brand_id,
-        brand: brand.brand,
-        brief: campaign.brief,
-        language: post.language,
-        limits: TextLimits::from(post.platform).with_instance(account.max_characters.and_then(|n| u32::try_from(n).ok()), None),
-        voice: voice.map(|voice| voice.model.profile.prompt_lines(post.language)).unwrap_or_default(),
-        wanted: campaign.cancelled_at.is_none() && post.status != PostStatus::Cancelled,
+        campaign_id: behind.campaign_id,
+        brand_id: behind.brand_id,
+        brand: behind.brand,
+        brief: behind.brief,
+        language,
+        limits: TextLimits::from(behind.platform).with_instance(behind.max_characters.and_then(|n| u32::try_from(n).ok()), None),
+        voice_id,
+        voice,
+        wanted: behind.campaign_cancelled_at.is_none() && behind.status != PostStatus::Cancelled,
     })
 }
 

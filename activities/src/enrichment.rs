@@ -13,7 +13,6 @@ use domain::{
     translation::{check, protect, restore},
     voice::BrandFit,
 };
-use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -55,7 +54,10 @@ const BRAND_TAGS: usize = 10;
 pub async fn inputs(tx: &mut OrgTx, post: PostId) -> ActivityResult<EnrichInputs> {
     let inputs = drafting::inputs(tx, post).await?;
     let texts = variants::of_post(tx, post).await?.into_iter().map(|v| DraftText { id: v.id, content: v.content }).collect();
-    let examples = tags::texts_of_voice(tx, inputs.brand_id).await?;
+    let examples = match inputs.voice_id {
+        Some(_) => tags::texts_of_voice(tx, inputs.brand_id).await?,
+        None => Vec::new(),
+    };
     let published = tags::of_published(tx, inputs.brand_id, inputs.platform()).await?;
     let brand_tags = own_tags(&examples, inputs.platform());
     Ok(EnrichInputs { inputs, texts, brand_tags, performed: performance(&published) })
@@ -109,7 +111,7 @@ fn performance(published: &[tags::TaggedPost]) -> Vec<Performed> {
 /// # Errors
 /// [`ActivityError::Rejected`] when the brief's link may not be linked to.
 pub async fn shorten(tx: &mut OrgTx, post: PostId, inputs: &DraftInputs, link: &str, of: &[VariantId]) -> ActivityResult<Vec<String>> {
-    let mut codes = Vec::with_capacity(of.len());
+    let mut targets = Vec::with_capacity(of.len());
     for id in of {
         let utm = Utm {
             source: inputs.platform().to_string(),
@@ -118,9 +120,9 @@ pub async fn shorten(tx: &mut OrgTx, post: PostId, inputs: &DraftInputs, link: &
             content: Some(id.to_string()),
         };
         let target = with_utm(link, &utm).map_err(|e| ActivityError::rejected(format_args!("the brief's link cannot be used: {e}")))?;
-        codes.push(links::shorten(tx, drafting::link_id(*id), post, target.as_str()).await?);
+        targets.push((drafting::link_id(*id), target.into()));
     }
-    Ok(codes)
+    links::shorten(tx, post, &targets).await
 }
 
 /// A question to a model about a variant whose answer is welcome and not needed.
@@ -137,20 +139,23 @@ pub struct Extra {
 /// Asks all at once, once each. A question without an answer is `None`: what it was for is left out.
 ///
 /// `round` names this asking among all others, so that each answer's tokens are counted, and counted once.
-pub async fn ask_all(store: &Store, models: &Models, org: OrgId, round: &str, questions: &[Extra]) -> Vec<Option<String>> {
-    let ask = |q: &Extra| {
-        let (usage, request) = (UsageId::derived(q.variant.uuid(), &format!("{round} {}", q.turn)), q.request.clone());
-        async move {
-            match asking::ask(store, models, org, usage, &request, None).await {
-                Ok(written) => Some(written.text),
-                Err(error) => {
-                    tracing::warn!(%error, purpose = request.purpose.as_str(), "an extra was left out");
-                    None
-                }
-            }
-        }
+///
+/// # Errors
+/// As [`asking::ask_all`].
+pub async fn ask_all(
+    store: &Store,
+    models: &Models,
+    org: OrgId,
+    round: &str,
+    questions: Vec<Extra>,
+) -> ActivityResult<Vec<Option<String>>> {
+    let questions: Vec<(UsageId, CompletionRequest)> =
+        questions.into_iter().map(|q| (UsageId::derived(q.variant.uuid(), &format!("{round} {}", q.turn)), q.request)).collect();
+    let answers = asking::ask_all(store, models, org, &questions).await?;
+    let welcome = |((_, request), answer): (&(UsageId, CompletionRequest), ActivityResult<asking::Written>)| {
+        answer.inspect_err(|error| tracing::warn!(%error, purpose = request.purpose.as_str(), "an extra was left out")).ok()
     };
-    join_all(questions.iter().map(ask)).await
+    Ok(questions.iter().zip(answers).map(|pair| Some(welcome(pair)?.text)).collect())
 }
 
 /// Asks for the description of a picture that goes with a text.
@@ -236,8 +241,10 @@ pub struct Enriched {
 /// When the database cannot answer.
 pub async fn save(tx: &mut OrgTx, post: PostId, enriched: Vec<Enriched>) -> ActivityResult<()> {
     posts::lock(tx, post).await?;
+    let mut stored = variants::of_post(tx, post).await?;
     for e in enriched {
-        let Some(stored) = variants::get(tx, e.id).await? else { continue };
+        let Some(at) = stored.iter().position(|variant| variant.id == e.id) else { continue };
+        let stored = stored.swap_remove(at);
         if stored.content != e.from {
             continue;
         }
@@ -294,6 +301,7 @@ mod tests {
             brief,
             language: Language::DE,
             limits: TextLimits::from(Platform::Mastodon),
+            voice_id: None,
             voice: Vec::new(),
             wanted: true,
         }

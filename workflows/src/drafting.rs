@@ -193,7 +193,7 @@ impl Drafting {
     }
 }
 
-/// How the words of each text fit the brand's voice.
+/// How the words of each text fit the brand's voice. Without a voice there is nothing to compare with, and no step.
 pub(crate) async fn fit(
     ctx: &Context<'_>,
     world: &World,
@@ -201,6 +201,9 @@ pub(crate) async fn fit(
     inputs: &DraftInputs,
     texts: Vec<String>,
 ) -> Result<Vec<Option<BrandFit>>, Failure> {
+    if inputs.voice_id.is_none() {
+        return Ok(vec![None; texts.len()]);
+    }
     let (brand, language) = (inputs.brand_id, inputs.language);
     step(ctx, world, "voice.fit", Retry::Always, move |w| async move {
         voice::fits(&w.store, w.embedder.as_ref(), org, brand, language, &texts).await

@@ -144,7 +144,7 @@ impl Enrichment {
             let round = format!("{} {round}", ctx.invocation_id());
             let ask: Vec<Extra> = missing.iter().map(|at| questions[*at].clone()).collect();
             let answers: Result<Vec<Option<String>>, Failure> = step(ctx, &self.world, name, Retry::Attempts(3), move |w| async move {
-                Ok(enrichment::ask_all(&w.store, &w.models, org, &round, &ask).await)
+                enrichment::ask_all(&w.store, &w.models, org, &round, ask).await
             })
             .await;
             match answers {

@@ -28,6 +28,7 @@ pub mod users;
 pub mod variants;
 pub mod voices;
 pub mod webhooks;
+pub mod writing;
 
 use std::time::Duration;
 

@@ -37,10 +37,12 @@ pub async fn of_published(tx: &mut OrgTx, brand: BrandId, platform: Platform) ->
         r#"SELECT v.hashtags,
                   (coalesce(max(m.likes), 0) + coalesce(max(m.comments), 0) + coalesce(max(m.shares), 0) + coalesce(max(m.clicks), 0))::bigint
                       AS "reactions!"
-           FROM posts p JOIN campaigns c ON c.id = p.campaign_id JOIN variants v ON v.id = p.approved_variant_id
-                LEFT JOIN metric_readings m ON m.post_id = p.id
-           WHERE c.brand_id = $1 AND p.platform = $2 AND p.published_at IS NOT NULL AND v.hashtags <> '{}'
-           GROUP BY p.id, v.hashtags ORDER BY p.published_at DESC, p.id LIMIT 200"#,
+           FROM (SELECT p.id, p.published_at, v.hashtags
+                 FROM posts p JOIN campaigns c ON c.id = p.campaign_id JOIN variants v ON v.id = p.approved_variant_id
+                 WHERE c.brand_id = $1 AND p.platform = $2 AND p.published_at IS NOT NULL AND v.hashtags <> '{}'
+                 ORDER BY p.published_at DESC, p.id LIMIT 200) v
+                LEFT JOIN metric_readings m ON m.post_id = v.id
+           GROUP BY v.id, v.published_at, v.hashtags ORDER BY v.published_at DESC, v.id"#,
         brand.uuid(),
         platform.as_str()
     )

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::ids::UsageId;
+use uuid::Uuid;
 
 use super::{OrgTx, classify};
 use crate::{ActivityError, ActivityResult};
@@ -21,22 +22,29 @@ pub struct Usage<'a> {
     pub output_tokens: u64,
 }
 
-/// Counts an answer; the same answer a second time is not counted.
+/// Counts answers; one that was counted before is not counted again.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn record(tx: &mut OrgTx, usage: &Usage<'_>) -> ActivityResult<()> {
+pub async fn record(tx: &mut OrgTx, answers: &[Usage<'_>]) -> ActivityResult<()> {
     let org = tx.org().uuid();
     let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    let ids: Vec<Uuid> = answers.iter().map(|a| a.id.uuid()).collect();
+    let purposes: Vec<String> = answers.iter().map(|a| a.purpose.to_owned()).collect();
+    let models: Vec<String> = answers.iter().map(|a| a.model.to_owned()).collect();
+    let read: Vec<i64> = answers.iter().map(|a| count(a.input_tokens)).collect();
+    let written: Vec<i64> = answers.iter().map(|a| count(a.output_tokens)).collect();
     sqlx::query!(
-        "INSERT INTO token_usage (id, org_id, purpose, model, input_tokens, output_tokens) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO token_usage (id, org_id, purpose, model, input_tokens, output_tokens)
+         SELECT a.id, $1, a.purpose, a.model, a.read, a.written
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS a (id, purpose, model, read, written)
          ON CONFLICT (id) DO NOTHING",
-        usage.id.uuid(),
         org,
-        usage.purpose,
-        usage.model,
-        count(usage.input_tokens),
-        count(usage.output_tokens)
+        &ids,
+        &purposes,
+        &models,
+        &read,
+        &written
     )
     .execute(tx.conn())
     .await

@@ -19,7 +19,8 @@ use activities::{
 };
 use domain::{
     brief::Language,
-    ids::{BrandId, BriefId, CampaignId, ConnectorId, ExampleId, OrgId, PostId, RunId, UsageId, VoiceId},
+    ids::{BrandId, BriefId, CampaignId, ConnectorId, ExampleId, LinkId, OrgId, PostId, RunId, UsageId, VoiceId},
+    links::short_code,
     platform::Platform,
     post::PostStatus,
     schedule::ScheduleSpec,
@@ -169,7 +170,7 @@ async fn a_brief_becomes_stored_texts_that_people_saw_growing() {
     assert!(spent > 0);
     let mut tx = store.in_org(org).await.unwrap();
     let again = Usage { id: counted, purpose: "draft", model: "m", input_tokens: 1_000, output_tokens: 1_000 };
-    usage::record(&mut tx, &again).await.unwrap();
+    usage::record(&mut tx, std::slice::from_ref(&again)).await.unwrap();
     assert_eq!(usage::spent_this_month(&mut tx).await.unwrap(), spent, "a step that ran twice counts once");
     tx.commit().await.unwrap();
 
@@ -226,6 +227,34 @@ async fn edited_words_are_judged(house: &House, post: PostId) {
     assert_eq!(again, Decided::Done { schedule: Some(own) }, "the plan that a person made for this post");
 }
 
+/// Of two links made together, one finds its code taken by a link that is there already.
+async fn a_taken_code_grows(house: &House, post: PostId) {
+    let [free, taken] = [50, 51].map(|n| LinkId::from_uuid(id(n)));
+    let code = short_code(taken.uuid(), links::CODE_LENGTH);
+    let owner = sqlx::PgPool::connect(house.stack.superuser_url().expose_secret()).await.unwrap();
+    sqlx::query("INSERT INTO links (id, org_id, post_id, code, target) VALUES ($1, $2, $3, $4, 'https://other.example/')")
+        .bind(id(52))
+        .bind(house.org.uuid())
+        .bind(post.uuid())
+        .bind(&code)
+        .execute(&owner)
+        .await
+        .unwrap();
+    let both = [(taken, "https://juniper.example/a".to_owned()), (free, "https://juniper.example/b".to_owned())];
+    let mut tx = house.store.in_org(house.org).await.unwrap();
+    let made = links::shorten(&mut tx, post, &both).await.unwrap();
+    assert_eq!(made, [short_code(taken.uuid(), links::CODE_LENGTH + 1), short_code(free.uuid(), links::CODE_LENGTH)]);
+    let moved = [(taken, "https://juniper.example/c".to_owned()), (free, "https://juniper.example/b".to_owned())];
+    assert_eq!(links::shorten(&mut tx, post, &moved).await.unwrap(), made, "they keep their codes");
+    tx.commit().await.unwrap();
+    let targets: Vec<String> = sqlx::query_scalar("SELECT target FROM links WHERE code = ANY($1) ORDER BY target")
+        .bind(vec![made[0].clone(), made[1].clone(), code])
+        .fetch_all(&owner)
+        .await
+        .unwrap();
+    assert_eq!(targets, ["https://juniper.example/b", "https://juniper.example/c", "https://other.example/"]);
+}
+
 /// Stores a text, enriches it, has it approved and rewrites it.
 async fn save_and_enrich(house: &House, post: PostId, text: String) {
     let mut tx = house.store.in_org(house.org).await.unwrap();
@@ -250,6 +279,7 @@ async fn save_and_enrich(house: &House, post: PostId, text: String) {
     let codes = enrichment::shorten(&mut tx, post, &inputs, link, &[variant]).await.unwrap();
     assert_eq!(enrichment::shorten(&mut tx, post, &inputs, link, &[variant]).await.unwrap(), codes, "one link, however often");
     assert_eq!(codes[0].len(), links::CODE_LENGTH);
+    a_taken_code_grows(house, post).await;
     let short = format!("https://p.example/l/{}", codes[0]);
     let content = format!("{text} {short}");
     let enriched = Enriched {
@@ -328,4 +358,16 @@ async fn voices_are_versions_and_a_spent_budget_ends_writing() {
     let refused = ask(31).await;
     assert!(matches!(&refused, Err(ActivityError::Rejected { what }) if what.contains("token budget")), "{refused:?}");
     assert_eq!(house.server.counts().chat, asked, "nothing was spent beyond it");
+
+    let extras = [40, 41].map(|n| (UsageId::from_uuid(id(n)), inputs.ask_draft(0)));
+    let refused = asking::ask_all(&house.store, &models, house.org, &extras).await;
+    assert!(matches!(&refused, Err(ActivityError::Rejected { what }) if what.contains("token budget")), "{refused:?}");
+    sqlx::query("UPDATE orgs SET token_budget = NULL").execute(&owner).await.unwrap();
+    house.server.fail(Fault::Status { status: 400 }, 1, None);
+    let answers = asking::ask_all(&house.store, &models, house.org, &extras).await.unwrap();
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "one that fails takes none of the others with it");
+    let rows = || async { sqlx::query_scalar::<_, i64>("SELECT count(*) FROM token_usage").fetch_one(&owner).await.unwrap() };
+    assert_eq!(rows().await, 2, "what was answered is counted");
+    asking::ask_all(&house.store, &models, house.org, &extras).await.unwrap();
+    assert_eq!(rows().await, 3, "and once");
 }
