@@ -120,6 +120,12 @@ mod tests {
             let c = platform.capabilities();
             assert!(c.max_units > 0 && !c.rates.is_empty() && !c.send_once.is_empty(), "{platform}");
             assert_eq!(c.max_thread_parts == 0, !c.threads(), "{platform}");
+            assert_eq!(
+                c.key_minutes > 0,
+                c.class == crate::publication::SendClass::B,
+                "{platform}: a window without a key, or a key without one"
+            );
+            assert!(c.max_units_with_media.is_none_or(|with| with < c.max_units), "{platform}");
             assert!(
                 c.media.required.is_none() || c.media.images.is_some() || c.media.video.is_some(),
                 "{platform} needs media it cannot take"

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use class::{KEY_WINDOW_MINUTES, SendClass, send_class};
+pub use class::{SendClass, send_class};
 pub use outcome::{Resolution, Sent, Submission};
 pub use part::{Part, PartKind, PartMedia, ReplyTo, intent};
 pub use tid::{is_tid, tid};
@@ -107,7 +107,9 @@ impl Frozen {
             SendClass::A => self.record_key.is_some(),
             SendClass::B => {
                 let age = now - first_sent_at;
-                self.idempotency_key.is_some() && age >= TimeDelta::zero() && age < TimeDelta::minutes(KEY_WINDOW_MINUTES)
+                self.idempotency_key.is_some()
+                    && age >= TimeDelta::zero()
+                    && age < TimeDelta::minutes(self.platform.capabilities().key_minutes.into())
             }
             SendClass::C | SendClass::D | SendClass::E | SendClass::F => false,
         }

@@ -16,6 +16,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     counting: Counting::Graphemes,
     max_units: 300,
     max_bytes: Some(3000),
+    max_units_with_media: None,
     url_units: None,
     mentions: MentionSyntax::Domain,
     tags: TagSyntax::AfterSpace,
@@ -40,6 +41,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Saves],
     class: SendClass::A,
+    key_minutes: 0,
     send_once: "The record's key is chosen before sending: a repetition writes the same record, and a look-up by the key tells whether it is there.",
     connect: Connect::Credentials(&[
         Credential { name: "app_password", about: "Settings, Privacy and security, App passwords", needed: true, secret: true },

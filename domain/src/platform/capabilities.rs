@@ -19,6 +19,8 @@ pub struct Capabilities {
     pub max_units: u32,
     /// The longest text in UTF-8 bytes, where the platform has such a limit besides.
     pub max_bytes: Option<u32>,
+    /// The longest text of a post with media, where that is shorter.
+    pub max_units_with_media: Option<u32>,
     /// How many units a link weighs whatever its length; `None` where it counts as written.
     pub url_units: Option<u32>,
     /// What a mention looks like.
@@ -43,6 +45,8 @@ pub struct Capabilities {
     pub metrics: &'static [Metric],
     /// The best class that an account can have here; a server or a kind of account may have less, see `publication::send_class`.
     pub class: SendClass,
+    /// For how many minutes after the first send the platform's own key against repetitions is relied on; 0 where it has none.
+    pub key_minutes: u32,
     /// How sending once is kept here, and where that ends, in words for people.
     pub send_once: &'static str,
     /// How an account is connected.

@@ -19,6 +19,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     counting: Counting::GraphemesWithConcessions,
     max_units: 500,
     max_bytes: None,
+    max_units_with_media: None,
     url_units: Some(23),
     mentions: MentionSyntax::Fediverse,
     tags: TagSyntax::Loose,
@@ -48,6 +49,9 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares],
     class: SendClass::B,
+    // Mastodon keeps a key for 3600 s from the moment it stored the status (`PostStatusService`, `redis.setex(.., 3_600, ..)`); five minutes are
+    // kept back for a second request that is slow itself.
+    key_minutes: 55,
     send_once: "Servers that are known to honour idempotency keys recognise a repetition for an hour; on others, and later, the post is looked for \
                 among the account's own before anything is sent again.",
     connect: Connect::OAuth {

@@ -4,12 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::Platform;
 
-/// For how long after the first send an idempotency key is relied on, in minutes.
-///
-/// Mastodon keeps a key for 3600 s from the moment it stored the status (`PostStatusService`, `redis.setex(.., 3_600, ..)`); five minutes are kept
-/// back for a second request that is slow itself.
-pub const KEY_WINDOW_MINUTES: i64 = 55;
-
 /// How sending once is kept on a platform, from the strongest means to none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SendClass {
@@ -48,9 +42,7 @@ impl SendClass {
             Self::A => {
                 "The record's key is chosen before sending; a repetition writes the same record, and a look-up by the key tells whether it is there."
             }
-            Self::B => {
-                "The server recognises the idempotency key for an hour; after that the post is looked for among the account's posts."
-            }
+            Self::B => "The server recognises the post's key for a while; after that the post is looked for among the account's posts.",
             Self::C => "The post is staged first and its state asked for before it is published.",
             Self::D => "The platform refuses an identical post; the post is looked for before anything is sent again.",
             Self::E => {
@@ -69,8 +61,8 @@ impl SendClass {
 /// one key, GoToSocial and Pixelfed do not handle it.
 const HONOURS_KEYS: &[&str] = &["mastodon", "hometown"];
 
-/// The class of an account, given the software that its server runs (NodeInfo's `software.name`), where it is known. Other platforms than
-/// Mastodon have the class that their capabilities state.
+/// The class of an account, given the software that its server runs (NodeInfo's `software.name`; on Discord `bot` or `webhook`), where it is
+/// known. Other platforms have the class that their capabilities state.
 #[must_use]
 pub fn send_class(platform: Platform, software: Option<&str>) -> SendClass {
     let best = platform.capabilities().class;
