@@ -6,6 +6,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::{
     address::Envelope,
     message::Mailbox,
@@ -90,6 +91,8 @@ pub struct Mailer {
     port: u16,
     security: Security,
     credentials: Option<Credentials>,
+    /// What a server that repeats what it was told could show: the password, and the forms in which it travels.
+    secrets: Vec<SecretString>,
     from: Mailbox,
     hello: ClientId,
     timeout: Duration,
@@ -110,7 +113,12 @@ impl Mailer {
             (None, None) => None,
             _ => return Err(SmtpSettingsError::HalfCredentials),
         };
+        let secrets = match (&settings.username, &settings.password) {
+            (Some(username), Some(password)) => forms(username, password.expose_secret()),
+            _ => Vec::new(),
+        };
         Ok(Self {
+            secrets,
             host: settings.host.clone(),
             port: settings.port,
             security: settings.security,
@@ -142,7 +150,7 @@ impl Mailer {
         match timeout(self.timeout, connection.message(&content)).await {
             Ok(Ok(_accepted)) => {}
             Ok(Err(error)) if error.status().is_some() => return Err(self.classify("content", &error)),
-            Ok(Err(error)) => return Err(self.unknown(&error.to_string())),
+            Ok(Err(error)) => return Err(self.unknown(&self.clean(&error.to_string()))),
             Err(_elapsed) => return Err(self.unknown("no answer in time")),
         }
         // The mail is the server's now, whatever becomes of the farewell.
@@ -198,7 +206,7 @@ impl Mailer {
 
     /// For failures after which the mail certainly was not accepted.
     fn classify(&self, stage: &str, error: &lettre::transport::smtp::Error) -> ActivityError {
-        let what = format!("mail: {}, {stage}: {error}", self.host);
+        let what = format!("mail: {}, {stage}: {}", self.host, self.clean(&error.to_string()));
         match error.status() {
             // RFC 4954 6: 535 wrong credentials, 534 mechanism too weak, 530 authentication required.
             Some(code) if matches!(code.to_string().as_str(), "530" | "534" | "535") => ActivityError::credentials_expired(what),
@@ -210,9 +218,24 @@ impl Mailer {
         }
     }
 
+    /// The server's words without our password in them: they go into journals and logs.
+    fn clean(&self, words: &str) -> String {
+        self.secrets.iter().fold(words.to_owned(), |words, secret| words.replace(secret.expose_secret(), "[redacted]"))
+    }
+
     fn unknown(&self, why: &str) -> ActivityError {
         ActivityError::outcome_unknown(format!("mail: {} was sent the content, then: {why}", self.host))
     }
+}
+
+/// A password as it is, and as `AUTH LOGIN` and `AUTH PLAIN` (RFC 4616) send it. The longest comes first, so that none is left in part.
+fn forms(username: &str, password: &str) -> Vec<SecretString> {
+    if password.is_empty() {
+        return Vec::new();
+    }
+    let mut forms = vec![STANDARD.encode(format!("\0{username}\0{password}")), STANDARD.encode(password), password.to_owned()];
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.into_iter().map(SecretString::from).collect()
 }
 
 fn on_this_machine(host: &str) -> bool {
@@ -255,5 +278,63 @@ mod tests {
         let whole = SmtpSettings { username: Some("me".into()), ..half };
         let shown = format!("{whole:?} {:?}", Mailer::new(&whole).unwrap());
         assert!(!shown.contains("planted"), "{shown}");
+    }
+
+    /// A server that answers one command with this code and everything that it was told, decoded too, and every other one kindly.
+    async fn parrot(refuses: &'static str, code: u16) -> std::io::Result<u16> {
+        use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await?;
+            let (reader, mut writer) = stream.into_split();
+            let (mut lines, mut heard, mut content) = (BufReader::new(reader).lines(), String::new(), false);
+            writer.write_all(b"220 parrot\r\n").await?;
+            while let Some(line) = lines.next_line().await? {
+                let last = line.rsplit(' ').next().and_then(|word| STANDARD.decode(word).ok());
+                let decoded = last.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " ")).unwrap_or_default();
+                heard = format!("{heard} {line} {decoded}");
+                content &= line != ".";
+                if content {
+                    continue;
+                }
+                let answer = match line.split(' ').next().unwrap_or_default() {
+                    verb if verb == refuses => format!("{code} you said{heard}\r\n"),
+                    "EHLO" => "250-parrot\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n".to_owned(),
+                    "AUTH" => "235 welcome\r\n".to_owned(),
+                    "DATA" => {
+                        content = true;
+                        "354 go on\r\n".to_owned()
+                    }
+                    _ => "250 fine\r\n".to_owned(),
+                };
+                writer.write_all(answer.as_bytes()).await?;
+            }
+            std::io::Result::Ok(())
+        });
+        Ok(port)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_repeats_the_password_does_not_get_it_into_an_error() {
+        let mail = Mail {
+            to: "ada@example.org".into(),
+            subject: "s".into(),
+            text: "t".into(),
+            html: "<p>t</p>".into(),
+            message_id: "<1@example.org>".into(),
+            date: chrono::DateTime::UNIX_EPOCH,
+            unsubscribe: None,
+        };
+        for (refuses, code) in [("AUTH", 535), ("AUTH", 454), ("MAIL", 550), ("RCPT", 451), ("DATA", 554), (".", 554), (".", 451)] {
+            let port = parrot(refuses, code).await.unwrap();
+            let (username, password) = (Some("me".into()), Some("planted-password".into()));
+            let mailer = Mailer::new(&SmtpSettings { port, username, password, ..settings() }).unwrap();
+            let error = mailer.send(&mail).await.unwrap_err();
+            assert!(error.what().contains("you said") && error.what().contains("[redacted]"), "it does repeat it: {error:?}");
+            for form in forms("me", "planted-password") {
+                assert!(!error.what().contains(form.expose_secret()), "{refuses} {code}: {error:?}");
+            }
+        }
     }
 }

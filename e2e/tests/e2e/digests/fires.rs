@@ -51,6 +51,7 @@ async fn the_timer_makes_one_digest_at_its_time_and_plans_the_next() -> anyhow::
     subscribed.fire(1, due).await?;
     assert_eq!(subscribed.planned().await?, next);
     assert_eq!((subscribed.digests().await?.len(), letters(&newsroom, &digest.message_id), newsroom.mail.mails().len()), (1, 1, 1));
+    assert_eq!(subscribed.timers("fire").await?, 1, "nothing is planned twice");
     Ok(())
 }
 
