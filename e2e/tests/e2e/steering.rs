@@ -40,12 +40,14 @@ impl Stage {
 
     /// Starts a campaign of one post, approved by rule and sent at once. Returns it, and the path of its run.
     async fn campaign(&self) -> anyhow::Result<(CampaignId, String)> {
-        let brief =
-            json!({"topic": "A roast", "audience": "people at home", "tone": "warm", "languages": ["en"], "platforms": ["mastodon"]});
+        // Each has a text of its own, by which its post is recognised on the platform.
+        let lot = uuid::Uuid::now_v7().simple().to_string();
+        let brief = json!({"topic": format!("A roast, lot {lot}"), "audience": "people at home", "tone": "warm", "languages": ["en"],
+            "platforms": ["mastodon"]});
         let body = json!({"brand_id": self.newsroom.brand.to_string(), "brief": brief,
             "connectors": [self.newsroom.account(Platform::Mastodon).to_string()], "variants_per_post": 1, "approval": "auto",
             "schedule": {"mode": "now"}});
-        let started = self.rest.post("v1/campaigns", &body, &uuid::Uuid::now_v7().to_string()).await?;
+        let started = self.rest.post("v1/campaigns", &body, &lot).await?;
         Ok((started["id"].as_str().unwrap().parse()?, format!("v1/runs/{}", started["run_id"].as_str().unwrap())))
     }
 
@@ -145,13 +147,17 @@ async fn a_run_is_done_when_its_posts_are_out_and_their_readings_stand_beside_it
     assert_eq!((last.as_str(), data["status"].as_str()), ("done", Some("completed")), "{told:#?}");
     stage.newsroom.is_there_once(stage.post(campaign).await?).await?;
 
-    // More of them than a tree has levels.
-    let many = stage.rest.until(&run, "thirty readings", |run| run["background"].as_array().is_some_and(|polls| polls.len() > 30)).await?;
+    // More of them than a tree has levels. The engine's tables are read one after the other while it goes on, so that what just ended may still show
+    // as it was a moment before.
+    let thirty_over = |run: &Value| {
+        run["background"].as_array().is_some_and(|polls| polls.iter().take_while(|poll| poll["status"] == "completed").count() >= 30)
+    };
+    let many = stage.rest.until(&run, "thirty readings", thirty_over).await?;
     assert_eq!((many["status"].as_str(), many["truncated"].as_bool()), (Some("completed"), Some(false)), "{many:#}");
     assert!(many["finished_at"].is_string());
     let polls = many["background"].as_array().unwrap();
-    for (poll, next) in polls.iter().zip(&polls[1..]) {
-        assert_eq!((poll["name"].as_str(), poll["status"].as_str()), (Some("Metrics/poll"), Some("completed")), "{poll:#}");
+    for (poll, next) in polls[..30].iter().zip(&polls[1..]) {
+        assert_eq!(poll["name"], "Metrics/poll", "{poll:#}");
         assert_eq!(next["invocation_id"], poll["invoked"]["invocation_id"], "each was sent off by the one before");
         assert!(poll["children"].as_array().unwrap().iter().any(|step| step["name"] == "platform.read_counters"), "{poll:#}");
     }
