@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{CampaignId, PostId, VariantId},
-    policy::{Lint, Rule, Severity},
+    policy::{Lint, Severity},
     post::PostStatus,
     schedule::ScheduleSpec,
 };
@@ -115,7 +115,7 @@ pub enum Decided {
 ///
 /// # Errors
 /// [`ActivityError::NotFound`] when the variant is not one of the post's; [`ActivityError::Rejected`] when the words are empty, too long for the
-/// platform, or hold an unfilled template mark.
+/// platform, or hold an unfilled template mark, or the platform does not take what the post has beside them.
 pub async fn approve(tx: &mut OrgTx, post: PostId, variant: VariantId, content: Option<&str>, by: &str) -> ActivityResult<Decided> {
     let mut chosen = variants::get(tx, variant)
         .await?
@@ -132,17 +132,16 @@ pub async fn approve(tx: &mut OrgTx, post: PostId, variant: VariantId, content: 
             });
         }
         chosen.content = words;
-        let judged = crate::drafting::score_variant(tx, chosen).await?;
-        let lints = crate::drafting::lints_of(&judged)?;
-        if let Some(lint) = lints.iter().find(|l| l.severity == Severity::Error && CANNOT_BE_SENT.contains(&l.rule)) {
+        chosen = crate::drafting::score_variant(tx, chosen).await?;
+    }
+    if done {
+        let lints = crate::drafting::lints_of(&chosen)?;
+        if let Some(lint) = lints.iter().find(|l| l.severity == Severity::Error && l.rule.forbids_sending()) {
             return Err(ActivityError::rejected(format_args!("content-refused: {}", lint.message)));
         }
     }
     outcome(tx, post, done).await
 }
-
-/// What a person cannot override: it would be refused by the platform, or was never meant for readers.
-const CANNOT_BE_SENT: [Rule; 3] = [Rule::Empty, Rule::TooLong, Rule::TemplateMark];
 
 /// Decides against a post.
 ///

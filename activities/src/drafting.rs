@@ -2,13 +2,14 @@
 
 mod body;
 
+use chrono::Utc;
 use domain::{
     brand::Brand,
     brief::{Brief, Language},
     ids::{BrandId, CampaignId, LinkId, PostId, VariantId, VoiceId},
     platform::{Platform, TextLimits},
-    policy::{Lint, PolicyContext, Severity, lint, risk},
-    post::PostStatus,
+    policy::{Lint, MediaFacts, PolicyContext, Severity, lint_post, risk},
+    post::{PostOptions, PostStatus},
     prompt::{Angle, Draft, Rewrite},
     readability::readability,
     score::{Score, score},
@@ -20,6 +21,7 @@ pub use self::body::Body;
 use crate::{
     ActivityError, ActivityResult,
     model::{CompletionRequest, Purpose},
+    publishing,
     store::{
         OrgTx, posts, read_json,
         variants::{self, Variant},
@@ -49,6 +51,12 @@ pub struct DraftInputs {
     pub voice_id: Option<VoiceId>,
     /// That voice as sentences of a prompt.
     pub voice: Vec<String>,
+    /// What the post has beside its text.
+    #[serde(default)]
+    pub options: PostOptions,
+    /// The files that hang on it.
+    #[serde(default)]
+    pub media: Vec<MediaFacts>,
     /// Whether anything is still to be written: the post was not cancelled meanwhile.
     pub wanted: bool,
 }
@@ -75,15 +83,16 @@ impl DraftInputs {
     /// The question for a better text.
     #[must_use]
     pub fn ask_rewrite(&self, position: u32, text: &str, lints: &[Lint], instruction: Option<&str>) -> CompletionRequest {
-        let problems: Vec<String> = lints.iter().filter(|l| l.severity == Severity::Error).map(|l| l.message.clone()).collect();
+        let problems: Vec<String> = lints.iter().filter(|l| is_for_the_writer(l)).map(|l| l.message.clone()).collect();
         let rewrite = Rewrite { draft: self.draft(position), text, problems: &problems, instruction };
         self.request(Purpose::Rewrite, rewrite.prompt())
     }
 
-    /// Every rule that the whole body breaks.
+    /// Every rule that the whole body breaks, with what the post has beside it.
     #[must_use]
     pub fn lint(&self, body: &str) -> Vec<Lint> {
-        lint(body, &PolicyContext::new(self.limits, Some(self.language), &self.brand, &self.brief.competitors))
+        let context = PolicyContext::new(self.limits, Some(self.language), &self.brand, &self.brief.competitors);
+        lint_post(body, &self.options, &self.media, &context)
     }
 
     /// How a text is composed: with the brief's link, or `short_url` in its place, these tags and the brand's disclosures.
@@ -117,10 +126,14 @@ impl DraftInputs {
     }
 }
 
-/// Whether one of the lints is an error.
+/// Whether one of the lints is an error that other words can mend.
 #[must_use]
-pub fn has_error(lints: &[Lint]) -> bool {
-    lints.iter().any(|l| l.severity == Severity::Error)
+pub fn needs_other_words(lints: &[Lint]) -> bool {
+    lints.iter().any(is_for_the_writer)
+}
+
+fn is_for_the_writer(lint: &Lint) -> bool {
+    lint.severity == Severity::Error && lint.rule.is_about_the_text()
 }
 
 /// The id of a post's variant.
@@ -146,7 +159,10 @@ pub async fn inputs(tx: &mut OrgTx, post: PostId) -> ActivityResult<DraftInputs>
         Some((id, profile)) => (Some(id), profile.prompt_lines(language)),
         None => (None, Vec::new()),
     };
+    let media = publishing::facts(tx, &behind.options.assets, Utc::now()).await?;
     Ok(DraftInputs {
+        media,
+        options: behind.options,
         campaign_id: behind.campaign_id,
         brand_id: behind.brand_id,
         brand: behind.brand,
@@ -277,7 +293,10 @@ pub async fn save_rewritten(tx: &mut OrgTx, judged: Judged) -> ActivityResult<()
     };
     variants::save(tx, &variant).await?;
     if changed && post.approved_variant_id == Some(judged.id) {
-        posts::void_approval(tx, judged.post_id, "the text was rewritten after it was approved").await?;
+        let why = "the text was rewritten after it was approved";
+        if !posts::void_approval(tx, judged.post_id, why).await? && post.status != PostStatus::NeedsApproval {
+            return Err(ActivityError::rejected("a part of the post is out, or may be, so its text cannot be changed any more"));
+        }
     }
     Ok(())
 }

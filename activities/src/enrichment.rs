@@ -295,6 +295,8 @@ mod tests {
             key_points: Vec::new(),
         };
         DraftInputs {
+            options: domain::post::PostOptions::default(),
+            media: Vec::new(),
             campaign_id: CampaignId::from_uuid(Uuid::nil()),
             brand_id: BrandId::from_uuid(Uuid::nil()),
             brand,

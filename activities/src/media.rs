@@ -177,7 +177,15 @@ impl MediaStore {
     /// # Errors
     /// [`ActivityError::Rejected`] if the lifetime is too long. That the object exists is not checked.
     pub async fn sign_download(&self, org: OrgId, asset: AssetId, lifetime: Duration) -> ActivityResult<SignedRequest> {
-        let get = self.client.get_object().bucket(&self.bucket).key(object_key(org, asset));
+        self.sign_key(&object_key(org, asset), lifetime).await
+    }
+
+    /// The same for a key that was stored, never one from outside.
+    ///
+    /// # Errors
+    /// As [`Self::sign_download`].
+    pub(crate) async fn sign_key(&self, key: &str, lifetime: Duration) -> ActivityResult<SignedRequest> {
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
         get.presigned(signature(lifetime)?)
             .await
             .map(|request| SignedRequest::from(&request))

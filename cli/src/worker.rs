@@ -45,6 +45,7 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
         mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
         outgoing: outgoing(settings)?,
         vault: vault(settings)?,
+        media: settings.media.as_ref().map(MediaStore::new),
         settings: settings.workflows.clone(),
         crash_plan,
     }))

@@ -81,6 +81,15 @@ impl From<Platform> for TextLimits {
 }
 
 impl TextLimits {
+    /// The limits of a text that media hang on.
+    #[must_use]
+    pub fn with_media(mut self) -> Self {
+        if let Some(most) = self.platform.capabilities().max_units_with_media {
+            self.units = self.units.min(most);
+        }
+        self
+    }
+
     /// With what a Mastodon server says of itself in `/api/v1/instance` or `/api/v2/instance`: `configuration.statuses.max_characters` and
     /// `.characters_reserved_per_url`. What it does not say (`None`, or a nonsensical 0) stays as it was.
     #[must_use]

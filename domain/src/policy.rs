@@ -7,10 +7,12 @@ mod disguise;
 mod marks;
 mod phrases;
 mod tone;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
 use self::phrases::{Phrase, Reading};
+pub use self::whole::{MediaFacts, lint_post};
 use crate::{
     brand::Brand,
     brief::Language,
@@ -50,6 +52,61 @@ pub enum Rule {
     TranslationLost,
     /// A translation has a handle, link or number that its source has not.
     TranslationAdded,
+    /// More parts than a thread may have, or parts where there are no threads.
+    TooManyParts,
+    /// A first comment where posts have no comments of their own.
+    NoComments,
+    /// The platform takes no post without an image or a video.
+    MediaMissing,
+    /// More images or videos than the platform takes, or a mixture that it does not.
+    TooManyMedia,
+    /// A kind of file that the platform does not take.
+    MediaKind,
+    /// A file that is larger than the platform takes.
+    MediaTooLarge,
+    /// A description that is longer than the platform takes.
+    AltTooLong,
+    /// A file that is not there, or may not be used any more.
+    MediaUnusable,
+    /// The platform cannot be told this of a post.
+    UnknownDisclosure,
+}
+
+impl Rule {
+    /// Whether other words could mend it.
+    #[must_use]
+    pub const fn is_about_the_text(self) -> bool {
+        !matches!(
+            self,
+            Self::NoComments
+                | Self::MediaMissing
+                | Self::TooManyMedia
+                | Self::MediaKind
+                | Self::MediaTooLarge
+                | Self::AltTooLong
+                | Self::MediaUnusable
+                | Self::UnknownDisclosure
+        )
+    }
+
+    /// Whether the platform would refuse the post, or nobody can mean to send it: no person can decide against this.
+    #[must_use]
+    pub const fn forbids_sending(self) -> bool {
+        matches!(
+            self,
+            Self::Empty
+                | Self::TooLong
+                | Self::TemplateMark
+                | Self::TooManyParts
+                | Self::NoComments
+                | Self::MediaMissing
+                | Self::TooManyMedia
+                | Self::MediaKind
+                | Self::MediaTooLarge
+                | Self::AltTooLong
+                | Self::MediaUnusable
+        )
+    }
 }
 
 /// How bad it is.

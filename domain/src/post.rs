@@ -1,9 +1,18 @@
-//! A post's business status: what people and the API call the state it is in.
+//! A post: its business status, what it has beside its text, and the parts it is sent in.
+
+mod options;
+mod parts;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub(crate) use parts::spans;
+pub use {
+    options::{PostOptions, Threading},
+    parts::{PlannedPart, parts},
+};
 
 /// The state of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,10 +108,19 @@ impl FromStr for PostStatus {
     }
 }
 
-/// What an approval is bound to: SHA-256 of exactly the text that will be sent. Any edit changes it and so voids the approval.
+/// What an approval is bound to: SHA-256 of exactly the text that will be sent, and of what the post has beside it. Any edit of either changes it
+/// and so voids the approval.
 #[must_use]
-pub fn content_hash(content: &str) -> [u8; 32] {
-    Sha256::digest(content.as_bytes()).into()
+pub fn content_hash(content: &str, options: &PostOptions) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(content.as_bytes());
+    if !options.is_default() {
+        let stored = serde_json::to_vec(options).unwrap_or_default();
+        // No text holds this byte, so that no text can look like another text with options.
+        hash.update([0]);
+        hash.update(stored);
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -120,6 +138,13 @@ mod tests {
 
     #[test]
     fn an_edit_changes_the_hash() {
-        assert_ne!(content_hash("a"), content_hash("a "));
+        let none = PostOptions::default();
+        assert_ne!(content_hash("a", &none), content_hash("a ", &none));
+        let comment = PostOptions { first_comment: Some("b".to_owned()), ..PostOptions::default() };
+        let split = PostOptions { thread: Threading::Split, ..PostOptions::default() };
+        assert_ne!(content_hash("a", &none), content_hash("a", &comment));
+        assert_ne!(content_hash("a", &split), content_hash("a", &comment));
+        // Approvals that were given before posts had options stay good.
+        assert_eq!(content_hash("a", &none), <[u8; 32]>::from(Sha256::digest(b"a")));
     }
 }

@@ -40,6 +40,9 @@ pub struct Frozen {
     /// of what was staged (a container, a draft, an upload).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_key: Option<String>,
+    /// For how many minutes after the first send the platform refuses the same bytes and names the original (class D).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_oracle: Option<u32>,
     /// SHA-256 of `body`, as lower-case hexadecimal.
     pub body_hash: String,
     /// What a look-up can recognise the post by.
@@ -71,6 +74,7 @@ impl Frozen {
             content_type: "application/json".to_owned(),
             idempotency_key: None,
             record_key: None,
+            duplicate_oracle: None,
             correlation: Correlation { text_normalised: normalise(&part.text), link: part.unique_link.clone() },
             frozen_at: part.created_at,
         }
@@ -87,6 +91,13 @@ impl Frozen {
     #[must_use]
     pub fn with_record_key(mut self, key: String) -> Self {
         self.record_key = Some(key);
+        self
+    }
+
+    /// Adds for how long, in minutes, the platform refuses these bytes a second time and names the original.
+    #[must_use]
+    pub fn with_duplicate_oracle(mut self, minutes: u32) -> Self {
+        self.duplicate_oracle = Some(minutes);
         self
     }
 
@@ -111,8 +122,17 @@ impl Frozen {
                     && age >= TimeDelta::zero()
                     && age < TimeDelta::minutes(self.platform.capabilities().key_minutes.into())
             }
-            SendClass::C | SendClass::D | SendClass::E | SendClass::F => false,
+            SendClass::D => self.is_refused_as_duplicate(first_sent_at, now),
+            SendClass::C | SendClass::E | SendClass::F => false,
         }
+    }
+
+    /// Whether the platform itself tells a repetition at `now` and names the original. Then these bytes may be sent again even after a look-up that
+    /// could not decide.
+    #[must_use]
+    pub fn is_refused_as_duplicate(&self, first_sent_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let age = now - first_sent_at;
+        self.duplicate_oracle.is_some_and(|minutes| age >= TimeDelta::zero() && age < TimeDelta::minutes(i64::from(minutes)))
     }
 }
 

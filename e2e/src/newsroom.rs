@@ -294,6 +294,7 @@ impl Newsroom {
             mailer: Mailer::new(&self.smtp())?,
             outgoing: self.outgoing()?,
             vault: self.vault()?,
+            media: None,
             settings: self.plan.settings.clone(),
             crash_plan: CrashPlan::default(),
         }))

@@ -42,6 +42,7 @@ pub(crate) async fn people_and_brand(newsroom: &Newsroom) -> anyhow::Result<()> 
         variants_per_post: 1,
         approval: Approval::Required,
         schedule: None,
+        options: domain::post::PostOptions::default(),
         run_id: RunId::derived(newsroom.org.uuid(), "by hand"),
     };
     campaigns::insert(&mut tx, &campaign).await.map_err(told)?;

@@ -159,7 +159,7 @@ impl Drafting {
     ) -> Result<Text, TerminalError> {
         for round in 1..=REWRITES {
             let lints = inputs.lint(&whole(&text.text));
-            if !drafting::has_error(&lints) {
+            if !drafting::needs_other_words(&lints) {
                 break;
             }
             let request = inputs.ask_rewrite(position, &text.text, &lints, None);

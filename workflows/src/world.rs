@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use activities::{
     http::Outgoing,
     mail::Mailer,
+    media::MediaStore,
     model::{Embedder, Models},
     publishing::Publishing,
     store::Store,
@@ -33,6 +34,8 @@ pub struct Outside {
     pub outgoing: Outgoing,
     /// The key ring for stored credentials.
     pub vault: Vault,
+    /// Where the files of posts lie; `None` where none are kept.
+    pub media: Option<MediaStore>,
     /// How long to wait for what.
     pub settings: WorkflowSettings,
     /// Where a chaos test ends the process.
@@ -57,7 +60,13 @@ impl World {
     /// What publishing needs of the world.
     #[must_use]
     pub fn publishing(&self) -> Publishing<'_> {
-        Publishing { store: &self.store, vault: &self.vault, outgoing: &self.outgoing, short_link_base: &self.settings.short_link_base }
+        Publishing {
+            store: &self.store,
+            vault: &self.vault,
+            outgoing: &self.outgoing,
+            media: self.media.as_ref(),
+            short_link_base: &self.settings.short_link_base,
+        }
     }
 }
 

@@ -293,7 +293,7 @@ pub async fn submit(http: &Outgoing, account: &Account, credentials: &Credential
         Submission::CredentialsExpired { what } => Submission::CredentialsExpired { what: credentials.redact(&what) },
         Submission::NotSent { what } => Submission::NotSent { what: credentials.redact(&what) },
         Submission::Unknown { what } => Submission::Unknown { what: credentials.redact(&what) },
-        other @ (Submission::Published(_) | Submission::RateLimited { .. }) => other,
+        other @ (Submission::Published(_) | Submission::Duplicate(_) | Submission::RateLimited { .. }) => other,
     })
 }
 

@@ -5,6 +5,7 @@ use domain::{
     brief::Brief,
     ids::{BrandId, BriefId, CampaignId, ConnectorId, RunId},
     platform::Platform,
+    post::PostOptions,
     schedule::ScheduleSpec,
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ pub struct NewCampaign {
     pub approval: Approval,
     /// When posts go out; `None`: they wait to be scheduled one by one.
     pub schedule: Option<ScheduleSpec>,
+    /// What its posts have beside their text, unless one is changed.
+    #[serde(default)]
+    pub options: PostOptions,
     /// The run that the API handed out for it.
     pub run_id: RunId,
 }
@@ -133,8 +137,8 @@ pub async fn materials(tx: &mut OrgTx, brand: BrandId, brief: Option<BriefId>, a
 pub async fn insert(tx: &mut OrgTx, campaign: &NewCampaign) -> ActivityResult<()> {
     let org = tx.org().uuid();
     sqlx::query!(
-        "INSERT INTO campaigns (id, org_id, brand_id, brief_id, name, variants_per_post, approval, schedule, run_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO campaigns (id, org_id, brand_id, brief_id, name, variants_per_post, approval, schedule, options, run_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
         campaign.id.uuid(),
         org,
         campaign.brand_id.uuid(),
@@ -143,6 +147,7 @@ pub async fn insert(tx: &mut OrgTx, campaign: &NewCampaign) -> ActivityResult<()
         campaign.variants_per_post,
         campaign.approval.as_str(),
         write_json(&campaign.schedule)?,
+        write_json(&campaign.options)?,
         campaign.run_id.uuid()
     )
     .execute(tx.conn())
@@ -157,7 +162,7 @@ pub async fn insert(tx: &mut OrgTx, campaign: &NewCampaign) -> ActivityResult<()
 /// When the database cannot answer, or what it holds cannot be read.
 pub async fn get(tx: &mut OrgTx, id: CampaignId) -> ActivityResult<Option<Campaign>> {
     let row = sqlx::query!(
-        r#"SELECT c.id, c.brand_id, c.brief_id, c.name, c.variants_per_post, c.approval, c.schedule, c.run_id, c.generated_at, c.cancelled_at,
+        r#"SELECT c.id, c.brand_id, c.brief_id, c.name, c.variants_per_post, c.approval, c.schedule, c.options, c.run_id, c.generated_at, c.cancelled_at,
                   c.failure, c.decide_by, c.created_at, b.brief
            FROM campaigns c JOIN briefs b ON b.id = c.brief_id WHERE c.id = $1"#,
         id.uuid()
@@ -175,6 +180,7 @@ pub async fn get(tx: &mut OrgTx, id: CampaignId) -> ActivityResult<Option<Campai
                 variants_per_post: r.variants_per_post,
                 approval: if r.approval == "auto" { Approval::Auto } else { Approval::Required },
                 schedule: read_json(r.schedule)?,
+                options: read_json(r.options)?,
                 run_id: RunId::from_uuid(r.run_id),
             },
             brief: read_json(r.brief)?,

@@ -18,6 +18,7 @@ pub mod lookup;
 pub mod metrics;
 pub mod oauth;
 pub mod orgs;
+pub mod parts;
 pub mod posts;
 pub mod receipts;
 pub mod runs;

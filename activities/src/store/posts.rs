@@ -7,11 +7,16 @@ use domain::{
     brief::Language,
     ids::{CampaignId, ConnectorId, PostId, VariantId},
     platform::Platform,
-    post::{PostStatus, content_hash},
+    post::{PostOptions, PostStatus, content_hash},
     schedule::ScheduleSpec,
 };
 use serde::{Deserialize, Serialize};
 
+mod sending;
+
+pub use self::sending::{
+    GOES_ON_BY_PERSON, Published, SENT_BY_PERSON, ToSend, back_to_waiting, begin_sending, published, send_now, started,
+};
 use super::{OrgTx, classify, read_json, write_json};
 use crate::{ActivityError, ActivityResult};
 
@@ -67,6 +72,9 @@ pub struct Post {
     pub published_at: Option<DateTime<Utc>>,
     /// How it is known that it was published.
     pub resolved_by: Option<String>,
+    /// What it has beside its text.
+    #[serde(default)]
+    pub options: PostOptions,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -90,6 +98,7 @@ struct Row {
     url: Option<String>,
     published_at: Option<DateTime<Utc>>,
     resolved_by: Option<String>,
+    options: serde_json::Value,
     created_at: DateTime<Utc>,
 }
 
@@ -115,12 +124,13 @@ impl Row {
             url: self.url,
             published_at: self.published_at,
             resolved_by: self.resolved_by,
+            options: read_json(self.options)?,
             created_at: self.created_at,
         })
     }
 }
 
-/// Stores the posts of a campaign; those that are there already stay as they are.
+/// Stores the posts of a campaign, with the options that the campaign has for them; those that are there already stay as they are.
 ///
 /// # Errors
 /// When the database cannot answer, or an account is not this org's.
@@ -128,8 +138,8 @@ pub async fn insert_all(tx: &mut OrgTx, campaign: CampaignId, posts: &[NewPost])
     let org = tx.org().uuid();
     for post in posts {
         sqlx::query!(
-            "INSERT INTO posts (id, org_id, campaign_id, connector_id, platform, language) VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO posts (id, org_id, campaign_id, connector_id, platform, language, options)
+             VALUES ($1, $2, $3, $4, $5, $6, (SELECT options FROM campaigns WHERE id = $3)) ON CONFLICT (id) DO NOTHING",
             post.id.uuid(),
             org,
             campaign.uuid(),
@@ -152,7 +162,7 @@ pub async fn get(tx: &mut OrgTx, id: PostId) -> ActivityResult<Option<Post>> {
     let row = sqlx::query_as!(
         Row,
         "SELECT id, campaign_id, connector_id, platform, language, status, note, approved_variant_id, decided_by, decided_at, schedule, due_at,
-                revision, late_ms, external_id, url, published_at, resolved_by, created_at
+                revision, late_ms, external_id, url, published_at, resolved_by, options, created_at
          FROM posts WHERE id = $1",
         id.uuid()
     )
@@ -198,7 +208,7 @@ pub async fn list(
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, campaign_id, connector_id, platform, language, status, note, approved_variant_id, decided_by, decided_at, schedule, due_at,
-                revision, late_ms, external_id, url, published_at, resolved_by, created_at
+                revision, late_ms, external_id, url, published_at, resolved_by, options, created_at
          FROM posts
          WHERE ($1::uuid IS NULL OR campaign_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR platform = $3)
            AND ($4::uuid IS NULL OR id > $4)
@@ -241,7 +251,12 @@ pub async fn advance(tx: &mut OrgTx, id: PostId, from: &[PostStatus], to: PostSt
 /// # Errors
 /// When the database cannot answer.
 pub async fn approve(tx: &mut OrgTx, id: PostId, variant: VariantId, content: &str, by: &str) -> ActivityResult<bool> {
-    let hash = content_hash(content);
+    let options = sqlx::query_scalar!("SELECT options FROM posts WHERE id = $1 FOR UPDATE", id.uuid())
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(classify)?;
+    let Some(options) = options else { return Ok(false) };
+    let hash = content_hash(content, &read_json(options)?);
     let row = sqlx::query_scalar!(
         "UPDATE posts SET status = 'approved', approved_variant_id = $2, approved_hash = $3, decided_by = $4, decided_at = coalesce(decided_at, now()), note = NULL
          WHERE id = $1 AND (status IN ('draft', 'needs_approval') OR (status = 'approved' AND approved_variant_id = $2 AND approved_hash = $3 AND decided_by = $4))
@@ -259,6 +274,8 @@ pub async fn approve(tx: &mut OrgTx, id: PostId, variant: VariantId, content: &s
             .execute(tx.conn())
             .await
             .map_err(classify)?;
+        // What was staged for other words is of no use to these.
+        super::parts::clear(tx, id).await?;
     }
     Ok(row.is_some())
 }
@@ -281,7 +298,8 @@ pub async fn reject(tx: &mut OrgTx, id: PostId, reason: &str, by: &str) -> Activ
     Ok(row.is_some())
 }
 
-/// Voids an approval because the text was changed: the post waits for a decision again, and timers of its plan do nothing any more.
+/// Voids an approval because the text, or what the post has beside it, was changed: the post waits for a decision again, and timers of its plan do
+/// nothing any more. A post of which something is out, or may be, keeps its approval.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -289,7 +307,10 @@ pub async fn void_approval(tx: &mut OrgTx, id: PostId, why: &str) -> ActivityRes
     let row = sqlx::query_scalar!(
         "UPDATE posts SET status = 'needs_approval', approved_variant_id = NULL, approved_hash = NULL, decided_by = NULL, decided_at = NULL,
                 due_at = NULL, revision = revision + 1, note = $2
-         WHERE id = $1 AND status IN ('approved', 'scheduled') RETURNING id",
+         WHERE id = $1 AND status IN ('approved', 'scheduled')
+           AND NOT EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL
+                           AND (outcome IS NULL OR outcome IN ('unknown', 'published')))
+         RETURNING id",
         id.uuid(),
         why
     )
@@ -350,122 +371,27 @@ pub async fn cancel(tx: &mut OrgTx, id: PostId, revision: i32, note: Option<&str
     Ok(row.is_some())
 }
 
-/// The note of a post that a person said is not on the platform, until it is sent again.
-pub const SENT_BY_PERSON: &str = "is sent again, because a person said that it is not there";
-
-/// Puts a post that needs attention into a new plan: now. Returns the plan's revision.
+/// Replaces what a post has beside its text, and voids its approval. False, and nothing changed, if it is in a state in which it cannot be changed,
+/// or something of it is out or may be.
 ///
 /// # Errors
-/// [`ActivityError::NotFound`] when it does not need attention.
-pub async fn send_now(tx: &mut OrgTx, id: PostId, now: DateTime<Utc>) -> ActivityResult<i32> {
-    sqlx::query_scalar!(
-        "UPDATE posts SET status = 'scheduled', revision = revision + 1, due_at = $2, note = $3 WHERE id = $1 AND status = 'needs_attention' RETURNING revision",
+/// When the database cannot answer.
+pub async fn set_options(tx: &mut OrgTx, id: PostId, options: &PostOptions) -> ActivityResult<bool> {
+    let row = sqlx::query_scalar!(
+        "UPDATE posts SET options = $2
+         WHERE id = $1 AND status IN ('drafting', 'draft', 'needs_approval', 'approved', 'scheduled')
+           AND NOT EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL
+                           AND (outcome IS NULL OR outcome IN ('unknown', 'published')))
+         RETURNING id",
         id.uuid(),
-        now,
-        SENT_BY_PERSON
-    )
-    .fetch_one(tx.conn())
-    .await
-    .map_err(classify)
-}
-
-/// What the lane needs to send a post.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToSend {
-    /// The campaign that it belongs to.
-    pub campaign_id: CampaignId,
-    /// Exactly the text that was approved.
-    pub content: String,
-    /// Its language.
-    pub language: Language,
-    /// When it was due.
-    pub due_at: DateTime<Utc>,
-    /// The short link that only this post has.
-    pub unique_link: Option<String>,
-}
-
-/// Takes a scheduled post into sending. `None` if the plan `revision` is no longer in force.
-///
-/// A text that is not the one that was approved is refused: the post waits for a decision again.
-///
-/// # Errors
-/// [`ActivityError::Rejected`] when the text was changed after its approval.
-pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link_base: &str) -> ActivityResult<Option<ToSend>> {
-    let row = sqlx::query!(
-        r#"UPDATE posts p SET status = 'publishing', note = NULL FROM variants v
-           WHERE p.id = $1 AND p.revision = $2 AND p.status IN ('scheduled', 'publishing') AND v.id = p.approved_variant_id
-           RETURNING p.campaign_id, p.language, p.due_at AS "due_at!", p.approved_hash AS "approved_hash!", v.content,
-                     (SELECT array_agg(l.code ORDER BY length(l.code) DESC, l.id) FROM links l WHERE l.post_id = p.id) AS codes"#,
-        id.uuid(),
-        revision
+        write_json(options)?
     )
     .fetch_optional(tx.conn())
     .await
     .map_err(classify)?;
-    let Some(row) = row else { return Ok(None) };
-    if content_hash(&row.content).as_slice() != row.approved_hash {
-        return Err(ActivityError::rejected("the text was changed after it was approved"));
+    if row.is_none() {
+        return Ok(false);
     }
-    // Every variant has its own link; the one in the text that goes out is that of the approved variant. A code may begin another, so the
-    // longest comes first.
-    let unique_link =
-        row.codes.into_iter().flatten().map(|code| format!("{short_link_base}{code}")).find(|link| row.content.contains(link.as_str()));
-    Ok(Some(ToSend {
-        campaign_id: CampaignId::from_uuid(row.campaign_id),
-        language: row.language.parse().map_err(|e| ActivityError::rejected(format_args!("a stored post cannot be read: {e}")))?,
-        content: row.content,
-        due_at: row.due_at,
-        unique_link,
-    }))
-}
-
-/// What is known of a post that is on its platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Published {
-    /// The platform's id.
-    pub external_id: String,
-    /// Where people see it.
-    pub url: Option<String>,
-    /// How it is known: `answer`, `lookup`, `resend`, `person:<who>`.
-    pub resolved_by: String,
-    /// How late it is, in milliseconds, where the lateness rule says to tell.
-    pub late_ms: Option<i64>,
-}
-
-/// Notes that a post is on its platform. Final: nothing changes it afterwards.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn published(tx: &mut OrgTx, id: PostId, facts: &Published) -> ActivityResult<()> {
-    sqlx::query!(
-        "UPDATE posts SET status = 'published', external_id = $2, url = $3, resolved_by = $4, late_ms = $5, published_at = coalesce(published_at, now()),
-                note = CASE WHEN $5::bigint IS NULL THEN NULL ELSE 'went out late' END
-         WHERE id = $1 AND status <> 'published'",
-        id.uuid(),
-        facts.external_id,
-        facts.url,
-        facts.resolved_by,
-        facts.late_ms
-    )
-    .execute(tx.conn())
-    .await
-    .map_err(classify)?;
-    Ok(())
-}
-
-/// Notes that a post could not be sent now and waits in its account's lane, for `note`; it can still be cancelled.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn back_to_waiting(tx: &mut OrgTx, id: PostId, revision: i32, note: &str) -> ActivityResult<()> {
-    sqlx::query!(
-        "UPDATE posts SET status = 'scheduled', note = $3 WHERE id = $1 AND revision = $2 AND status = 'publishing'",
-        id.uuid(),
-        revision,
-        note
-    )
-    .execute(tx.conn())
-    .await
-    .map_err(classify)?;
-    Ok(())
+    void_approval(tx, id, "what it has beside its text was changed after it was approved").await?;
+    Ok(true)
 }

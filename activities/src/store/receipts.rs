@@ -1,4 +1,4 @@
-//! Receipts: one row for each attempt to send a post. They are what makes "sent once, or known" more than a wish.
+//! Receipts: one row for each attempt to send a part of a post. They are what makes "sent once, or known" more than a wish.
 //!
 //! The row is written before anything is sent ([`arm`]). Just before the first byte leaves, the attempt is claimed ([`claim`]): exactly one
 //! process ever gets the claim, so an attempt whose process died after it is looked up, never sent again blindly.
@@ -6,20 +6,26 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{ConnectorId, PostId, ReceiptId},
-    publication::{Frozen, Sent},
+    publication::{Frozen, PartKind, SendClass, Sent},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{OrgTx, classify, read_json, write_json};
+use super::{OrgTx, classify, parts::number, read_json, write_json};
 use crate::{ActivityError, ActivityResult};
 
-/// An attempt to send a post.
+/// An attempt to send a part of a post.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Its id.
     pub id: ReceiptId,
-    /// Counts the attempts of the post, from 1.
+    /// Which part of the post, from 0.
+    #[serde(default)]
+    pub part: u32,
+    /// What that part is.
+    #[serde(default = "post")]
+    pub kind: String,
+    /// Counts the attempts of the part, from 1.
     pub attempt: i32,
     /// SHA-256 of the bytes that were sent, in hexadecimal.
     pub body_hash: String,
@@ -43,45 +49,91 @@ pub struct Receipt {
     pub resolved_by: Option<String>,
     /// What a look-up saw.
     pub evidence: Option<Value>,
+    /// What the account offered against sending twice when the bytes were frozen.
+    pub class: Option<SendClass>,
+    /// The hash of the platform's record, where it has one.
+    #[serde(default)]
+    pub cid: Option<String>,
+    /// Whether a further attempt sends these very bytes: they were frozen under the approval in force.
+    #[serde(default)]
+    pub in_force: bool,
 }
 
-/// Stores the intent of an attempt and returns the frozen post of the post's first attempt: every attempt sends the same bytes under the same
-/// keys.
+fn post() -> String {
+    "post".to_owned()
+}
+
+impl Receipt {
+    /// Whether it may have been sent and nothing is known of its outcome.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.sent_at.is_some() && matches!(self.outcome.as_deref(), None | Some("unknown"))
+    }
+}
+
+/// An attempt to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Intent<'a> {
+    /// The receipt's id.
+    pub id: ReceiptId,
+    /// The post.
+    pub post: PostId,
+    /// The account.
+    pub connector: ConnectorId,
+    /// Which part of the post, from 0.
+    pub part: u32,
+    /// What that part is.
+    pub kind: PartKind,
+    /// How many parts the post has.
+    pub parts: u32,
+    /// Counts the attempts of the part, from 1.
+    pub attempt: i32,
+    /// The approval that the bytes are made under.
+    pub approved_hash: &'a [u8],
+}
+
+/// Stores the intent of an attempt. It sends the bytes of the part's first attempt under the same approval, with the same keys, if there was one and
+/// no attempt was refused since; `frozen` otherwise.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn arm(
-    tx: &mut OrgTx,
-    id: ReceiptId,
-    post: PostId,
-    connector: ConnectorId,
-    attempt: i32,
-    frozen: &Frozen,
-) -> ActivityResult<Frozen> {
+pub async fn arm(tx: &mut OrgTx, intent: &Intent<'_>, frozen: &Frozen) -> ActivityResult<()> {
     let org = tx.org().uuid();
-    let first = sqlx::query_scalar!("SELECT frozen FROM receipts WHERE post_id = $1 ORDER BY attempt LIMIT 1", post.uuid())
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(classify)?;
+    let part = number(intent.part);
+    let first = sqlx::query_scalar!(
+        "SELECT frozen FROM receipts r WHERE post_id = $1 AND part = $2 AND coalesce(approved_hash, $3) = $3
+         AND attempt > (SELECT coalesce(max(attempt), 0) FROM receipts WHERE post_id = $1 AND part = $2 AND outcome = 'rejected')
+         ORDER BY attempt LIMIT 1",
+        intent.post.uuid(),
+        part,
+        intent.approved_hash
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?;
     let frozen: Frozen = match first {
         Some(value) => read_json(value)?,
         None => frozen.clone(),
     };
     sqlx::query!(
-        "INSERT INTO receipts (id, org_id, post_id, connector_id, attempt, frozen, body_hash) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (id) DO NOTHING",
-        id.uuid(),
+        "INSERT INTO receipts (id, org_id, post_id, connector_id, part, kind, parts, attempt, frozen, body_hash, approved_hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+        intent.id.uuid(),
         org,
-        post.uuid(),
-        connector.uuid(),
-        attempt,
+        intent.post.uuid(),
+        intent.connector.uuid(),
+        part,
+        intent.kind.as_str(),
+        number(intent.parts),
+        intent.attempt,
         write_json(&frozen)?,
-        frozen.body_hash
+        frozen.body_hash,
+        intent.approved_hash
     )
     .execute(tx.conn())
     .await
     .map_err(classify)?;
-    Ok(frozen)
+    Ok(())
 }
 
 /// Takes the right to send this attempt. True exactly once, whoever asks and however often.
@@ -108,6 +160,9 @@ pub struct Outcome {
     pub external_id: Option<String>,
     /// Where people see it.
     pub url: Option<String>,
+    /// The hash of the platform's record, where it has one.
+    #[serde(default)]
+    pub cid: Option<String>,
     /// What came back, for a person.
     pub what: Option<String>,
     /// How it is known.
@@ -120,7 +175,7 @@ impl Outcome {
     /// An outcome by its name alone.
     #[must_use]
     pub fn named(outcome: &str) -> Self {
-        Self { outcome: outcome.to_owned(), external_id: None, url: None, what: None, resolved_by: None, evidence: None }
+        Self { outcome: outcome.to_owned(), external_id: None, url: None, cid: None, what: None, resolved_by: None, evidence: None }
     }
 
     /// It is on the platform, and `how` says how that is known.
@@ -129,6 +184,7 @@ impl Outcome {
         Self {
             external_id: Some(sent.external_id.clone()),
             url: Some(sent.url.clone()).filter(|url| !url.is_empty()),
+            cid: sent.cid.clone(),
             resolved_by: Some(how.to_owned()),
             ..Self::named("published")
         }
@@ -154,16 +210,24 @@ pub async fn outcome(tx: &mut OrgTx, id: ReceiptId) -> ActivityResult<Receipt> {
     attempts.into_iter().find(|a| a.id == id).ok_or_else(|| ActivityError::not_found("no such attempt"))
 }
 
-/// The platform's ids of the account's other posts that went out since `since`: a look-up cannot take one of them for this post.
+/// The platform's ids of the account's other posts, and of this one's other parts, that went out since `since`: a look-up cannot take one of them
+/// for this part.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn published_ids(tx: &mut OrgTx, connector: ConnectorId, except: PostId, since: DateTime<Utc>) -> ActivityResult<Vec<String>> {
+pub async fn published_ids(
+    tx: &mut OrgTx,
+    connector: ConnectorId,
+    except: PostId,
+    part: u32,
+    since: DateTime<Utc>,
+) -> ActivityResult<Vec<String>> {
     sqlx::query_scalar!(
         r#"SELECT external_id AS "external_id!" FROM receipts
-           WHERE connector_id = $1 AND post_id <> $2 AND armed_at >= $3 AND external_id IS NOT NULL"#,
+           WHERE connector_id = $1 AND NOT (post_id = $2 AND part = $3) AND armed_at >= $4 AND external_id IS NOT NULL"#,
         connector.uuid(),
         except.uuid(),
+        number(part),
         since
     )
     .fetch_all(tx.conn())
@@ -178,7 +242,7 @@ pub async fn published_ids(tx: &mut OrgTx, connector: ConnectorId, except: PostI
 pub async fn settle(tx: &mut OrgTx, id: ReceiptId, outcome: &Outcome) -> ActivityResult<()> {
     sqlx::query!(
         "UPDATE receipts SET answered_at = coalesce(answered_at, now()), outcome = $2, external_id = $3, url = $4, what = coalesce($5, what),
-                resolved_by = $6, evidence = coalesce($7, evidence)
+                resolved_by = $6, evidence = coalesce($7, evidence), cid = $8
          WHERE id = $1 AND outcome IS DISTINCT FROM 'published'",
         id.uuid(),
         outcome.outcome,
@@ -186,7 +250,8 @@ pub async fn settle(tx: &mut OrgTx, id: ReceiptId, outcome: &Outcome) -> Activit
         outcome.url,
         outcome.what,
         outcome.resolved_by,
-        outcome.evidence
+        outcome.evidence,
+        outcome.cid
     )
     .execute(tx.conn())
     .await
@@ -194,14 +259,16 @@ pub async fn settle(tx: &mut OrgTx, id: ReceiptId, outcome: &Outcome) -> Activit
     Ok(())
 }
 
-/// The attempts of a post, in their order.
+/// The attempts of a post, part by part, in their order.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn of_post(tx: &mut OrgTx, post: PostId) -> ActivityResult<Vec<Receipt>> {
     let rows = sqlx::query!(
-        "SELECT id, attempt, body_hash, parts, armed_at, sent_at, answered_at, outcome, external_id, url, what, resolved_by, evidence
-         FROM receipts WHERE post_id = $1 ORDER BY attempt",
+        r#"SELECT r.id, r.part, r.kind, r.attempt, r.body_hash, r.parts, r.armed_at, r.sent_at, r.answered_at, r.outcome, r.external_id, r.url,
+                  r.cid, r.what, r.resolved_by, r.evidence, r.frozen ->> 'class' AS class,
+                  coalesce(r.approved_hash = p.approved_hash, true) AS "in_force!"
+           FROM receipts r JOIN posts p ON p.id = r.post_id WHERE r.post_id = $1 ORDER BY r.part, r.attempt"#,
         post.uuid()
     )
     .fetch_all(tx.conn())
@@ -211,6 +278,8 @@ pub async fn of_post(tx: &mut OrgTx, post: PostId) -> ActivityResult<Vec<Receipt
         .into_iter()
         .map(|r| Receipt {
             id: ReceiptId::from_uuid(r.id),
+            part: u32::try_from(r.part).unwrap_or_default(),
+            kind: r.kind,
             attempt: r.attempt,
             body_hash: r.body_hash,
             parts: r.parts,
@@ -223,18 +292,21 @@ pub async fn of_post(tx: &mut OrgTx, post: PostId) -> ActivityResult<Vec<Receipt
             what: r.what,
             resolved_by: r.resolved_by,
             evidence: r.evidence,
+            class: r.class.and_then(|class| serde_json::from_value(Value::String(class)).ok()),
+            cid: r.cid,
+            in_force: r.in_force,
         })
         .collect())
 }
 
-/// When the post may first have left the house; `None` when no attempt was sent.
+/// When the part may first have left the house; `None` when no attempt was sent.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn first_sent_at(tx: &mut OrgTx, post: PostId) -> ActivityResult<Option<DateTime<Utc>>> {
-    sqlx::query_scalar!("SELECT min(sent_at) FROM receipts WHERE post_id = $1", post.uuid()).fetch_one(tx.conn()).await.map_err(|e| match e
-    {
-        sqlx::Error::RowNotFound => ActivityError::not_found("no attempt of this post"),
+pub async fn first_sent_at(tx: &mut OrgTx, post: PostId, part: u32) -> ActivityResult<Option<DateTime<Utc>>> {
+    let first = sqlx::query_scalar!("SELECT min(sent_at) FROM receipts WHERE post_id = $1 AND part = $2", post.uuid(), number(part));
+    first.fetch_one(tx.conn()).await.map_err(|e| match e {
+        sqlx::Error::RowNotFound => ActivityError::not_found("no attempt of this part"),
         other => classify(other),
     })
 }

@@ -8,7 +8,7 @@ use domain::{
     brief::{Brief, Language},
     ids::{BrandId, CampaignId, PostId, VoiceId},
     platform::Platform,
-    post::PostStatus,
+    post::{PostOptions, PostStatus},
     voice::VoiceProfile,
 };
 use sqlx::types::Json;
@@ -31,6 +31,8 @@ pub struct Behind {
     pub status: PostStatus,
     /// The most characters that the account's server takes, if it said so.
     pub max_characters: Option<i32>,
+    /// What it has beside its text.
+    pub options: PostOptions,
     /// What is to be said.
     pub brief: Brief,
     /// Who speaks.
@@ -47,7 +49,7 @@ pub struct Behind {
 /// [`ActivityError::NotFound`] when the post does not exist.
 pub async fn behind(tx: &mut OrgTx, post: PostId) -> ActivityResult<Behind> {
     let row = sqlx::query!(
-        r#"SELECT p.campaign_id, p.platform, p.language, p.status, c.cancelled_at, k.max_characters, b.brief AS "brief: Json<Brief>",
+        r#"SELECT p.campaign_id, p.platform, p.language, p.status, p.options, c.cancelled_at, k.max_characters, b.brief AS "brief: Json<Brief>",
                   c.brand_id, br.name, br.guidelines, br.banned_phrases, br.required_disclosures, br.colors,
                   br.links AS "links: Json<BTreeMap<String, String>>", v.id AS "voice_id?", v.profile
            FROM posts p JOIN campaigns c ON c.id = p.campaign_id JOIN briefs b ON b.id = c.brief_id JOIN brands br ON br.id = c.brand_id
@@ -67,6 +69,7 @@ pub async fn behind(tx: &mut OrgTx, post: PostId) -> ActivityResult<Behind> {
         language: row.language.parse().map_err(|e| unreadable(&e))?,
         status: row.status.parse().map_err(|e| unreadable(&e))?,
         max_characters: row.max_characters,
+        options: read_json(row.options)?,
         brief: row.brief.0,
         brand_id: BrandId::from_uuid(row.brand_id),
         brand: Brand {

@@ -99,6 +99,7 @@ async fn house() -> House {
         variants_per_post: 2,
         approval: campaigns::Approval::Required,
         schedule: None,
+        options: domain::post::PostOptions::default(),
         run_id: RunId::from_uuid(id(7)),
     };
     campaigns::insert(&mut tx, &asked).await.unwrap();
@@ -217,7 +218,7 @@ async fn edited_words_are_judged(house: &House, post: PostId) {
     let done = approval::approve(&mut tx, post, variant, Some("Words without a disclosure."), "ann").await.unwrap();
     assert_eq!(done, Decided::Done { schedule: None }, "the brand's own rules do not stop a person");
     let stored = variants::get(&mut tx, variant).await.unwrap().unwrap();
-    assert!(drafting::has_error(&drafting::lints_of(&stored).unwrap()), "and the verdict is kept");
+    assert!(drafting::needs_other_words(&drafting::lints_of(&stored).unwrap()), "and the verdict is kept");
 
     let own: ScheduleSpec =
         serde_json::from_value(serde_json::json!({"mode": "at", "at": "2030-12-24T09:00", "timezone": "Europe/Berlin"})).unwrap();
@@ -310,7 +311,7 @@ async fn save_and_enrich(house: &House, post: PostId, text: String) {
     let scored = variants::get(&mut tx, variant).await.unwrap().unwrap();
     let scored = drafting::score_variant(&mut tx, scored).await.unwrap();
     let lints = drafting::lints_of(&scored).unwrap();
-    assert!(drafting::has_error(&lints), "the disclosure is missing: {lints:?}");
+    assert!(drafting::needs_other_words(&lints), "the disclosure is missing: {lints:?}");
     // The tag and the link that go with the words do not move what the words get.
     let carried = variants::Variant { content: format!("{}\n\n{short}\n\n#coffee", scored.content), ..scored.clone() };
     let rescored = drafting::score_variant(&mut tx, carried).await.unwrap();

@@ -36,6 +36,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
         required: None,
         fetched: false,
     },
+    stages_text: false,
     max_thread_parts: 25,
     first_comment: true,
     disclosures: &[],

@@ -35,6 +35,8 @@ pub struct Capabilities {
     pub max_mentions: u32,
     /// What may hang on a post.
     pub media: MediaRules,
+    /// Whether a part without media is given to the platform ahead as well (a container, a draft). One with media always is.
+    pub stages_text: bool,
     /// How many parts a thread may have; 0 where there are no threads.
     pub max_thread_parts: u32,
     /// Whether a comment of our own can follow a post.
@@ -203,6 +205,18 @@ pub enum Disclosure {
     OwnBrand,
     /// A machine made or changed it in a way that people should know.
     AiGenerated,
+}
+
+impl Disclosure {
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PaidPartnership => "paid_partnership",
+            Self::OwnBrand => "own_brand",
+            Self::AiGenerated => "ai_generated",
+        }
+    }
 }
 
 /// How an account is connected.

@@ -20,6 +20,8 @@ pub struct Sent {
 pub enum Submission {
     /// It is on the platform. Definite.
     Published(Sent),
+    /// The platform refused it as a repetition of one that it has, and named that one: it is on the platform. Definite.
+    Duplicate(Sent),
     /// The platform refused it, and would again. Definite.
     Rejected {
         /// What it objects to.
@@ -52,7 +54,7 @@ impl Submission {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Published(_) => "published",
+            Self::Published(_) | Self::Duplicate(_) => "published",
             Self::Rejected { .. } => "rejected",
             Self::RateLimited { .. } => "rate_limited",
             Self::CredentialsExpired { .. } => "credentials_expired",

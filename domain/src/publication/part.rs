@@ -21,6 +21,24 @@ pub enum PartKind {
     Comment,
 }
 
+impl PartKind {
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Continuation => "continuation",
+            Self::Comment => "comment",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Post, Self::Continuation, Self::Comment].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// One part, before a platform's own form is made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
@@ -113,6 +131,15 @@ pub fn intent(post: Uuid, index: u32) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_is_stored_under_one_name() {
+        for kind in [PartKind::Post, PartKind::Continuation, PartKind::Comment] {
+            assert_eq!(PartKind::named(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(PartKind::named("reply"), None);
+    }
 
     #[test]
     fn every_part_has_an_intent_of_its_own_that_stays() {

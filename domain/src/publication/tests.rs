@@ -66,6 +66,18 @@ fn only_a_chosen_key_or_a_kept_one_allows_a_repetition() {
 }
 
 #[test]
+fn a_platform_that_names_the_original_may_be_asked_again_while_it_remembers() {
+    let first = at(1_000_000);
+    let oracle = frozen(SendClass::D).with_duplicate_oracle(10);
+    assert!(oracle.can_resend(first, first + TimeDelta::minutes(9)));
+    assert!(oracle.is_refused_as_duplicate(first, first + TimeDelta::minutes(9)));
+    assert!(!oracle.can_resend(first, first + TimeDelta::minutes(10)));
+    assert!(!oracle.can_resend(first, first - TimeDelta::seconds(1)));
+    // An undecided look-up on any other class is no leave to send.
+    assert!(!frozen(SendClass::B).is_refused_as_duplicate(first, first));
+}
+
+#[test]
 fn classes_follow_the_software() {
     assert_eq!(send_class(Platform::Mastodon, Some("mastodon")), SendClass::B);
     assert_eq!(send_class(Platform::Mastodon, Some("Mastodon")), SendClass::B);

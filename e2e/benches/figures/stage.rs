@@ -201,6 +201,7 @@ impl Stage {
             variants_per_post: variants,
             approval: Approval::Required,
             schedule: None,
+            options: domain::post::PostOptions::default(),
             run_id: RunId::from_uuid(Uuid::now_v7()),
         };
         let connectors = self.accounts.iter().take(brief.platforms.len()).map(|(_, id)| *id).collect();
@@ -276,6 +277,7 @@ fn world(app_url: &SecretString, base_url: &str) -> anyhow::Result<World> {
         mailer: Mailer::new(&mail)?,
         outgoing: outgoing()?,
         vault: vault()?,
+        media: None,
         settings: WorkflowSettings::default(),
         crash_plan: CrashPlan::default(),
     }))

@@ -49,6 +49,7 @@ pub(crate) async fn worker(api: &Api) {
         mailer: Mailer::new(&nobody()).unwrap(),
         outgoing: Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap(),
         vault: Vault::from_keys(KeyRing::fresh("test").unwrap().expose_secret()).unwrap(),
+        media: None,
         settings: WorkflowSettings::default(),
         crash_plan: CrashPlan::default(),
     });

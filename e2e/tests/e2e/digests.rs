@@ -60,6 +60,7 @@ fn world(store: Store, model: &StandInModel, mail: &MailServer) -> World {
         mailer: mailer.unwrap(),
         outgoing: Outgoing::new(&outgoing).unwrap(),
         vault: Vault::from_keys(&format!("k1:{}=", "A".repeat(43))).unwrap(),
+        media: None,
         settings: WorkflowSettings::default(),
         crash_plan: CrashPlan::default(),
     })

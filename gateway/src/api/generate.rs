@@ -76,6 +76,7 @@ async fn generate(State(app): State<App>, caller: Caller, ids: IdSource, Json(in
         variants_per_post,
         approval: Approval::Required,
         schedule: None,
+        options: domain::post::PostOptions::default(),
         run_id: RunId::derived(ids.0, "campaign"),
     };
     campaigns::insert(&mut tx, &campaign).await?;

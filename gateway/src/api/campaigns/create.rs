@@ -152,6 +152,7 @@ fn check(input: CampaignInput, found: &Materials, ids: IdSource) -> ApiResult<(N
         variants_per_post: input.variants_per_post,
         approval: input.approval,
         schedule: input.schedule,
+        options: domain::post::PostOptions::default(),
         run_id: RunId::derived(ids.0, "campaign"),
     };
     Ok((campaign, brief))

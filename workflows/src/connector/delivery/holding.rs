@@ -1,0 +1,88 @@
+//! What keeps a post back: a token that has ended, a platform that is away, a question to a person.
+
+use activities::{ActivityError, publishing, store::posts};
+use domain::{
+    ids::{OrgId, PostId},
+    post::PostStatus,
+};
+use restate_sdk::prelude::*;
+
+use super::{Connector, Delivery, Done};
+use crate::step::{Failure, Retry, step};
+
+impl Connector {
+    /// Gets a fresh token once in a delivery; the hold that the lane needs if there is none to be had.
+    pub(super) async fn fresh_token(
+        &self,
+        ctx: &ObjectContext<'_>,
+        d: &Delivery<'_>,
+        refreshed: &mut bool,
+    ) -> Result<Result<(), Done>, TerminalError> {
+        let tried = if *refreshed {
+            Err(Failure(ActivityError::credentials_expired("the platform refuses a token that was just refreshed")))
+        } else {
+            *refreshed = true;
+            self.refresh_token(ctx, d.org, d.connector).await
+        };
+        match tried {
+            Ok(()) => Ok(Ok(())),
+            Err(Failure(ActivityError::CredentialsExpired { what })) => {
+                let (org, connector) = (d.org, d.connector);
+                step(ctx, &self.world, "store.set_account_state", Retry::Always, move |w| async move {
+                    let mut tx = w.store.in_org(org).await?;
+                    activities::store::connectors::set_state(&mut tx, connector, "needs_reconnect", Some(&what)).await?;
+                    tx.commit().await
+                })
+                .await?;
+                self.wait(ctx, d, "waits until the account is reconnected".to_owned()).await?;
+                Ok(Err(Done::WaitForReconnect))
+            }
+            Err(_) => {
+                self.wait(ctx, d, "the platform cannot be reached to refresh the account's token".to_owned()).await?;
+                Ok(Err(Done::WaitFor(self.world.settings.rest())))
+            }
+        }
+    }
+
+    /// The post waits in the lane and can still be cancelled; only one that may have been sent stays as it is.
+    pub(super) async fn wait(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, note: String) -> Result<(), TerminalError> {
+        let (org, id, revision) = (d.org, d.id, d.revision);
+        step(ctx, &self.world, "store.wait_in_lane", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            publishing::wait_in_lane(&mut tx, id, revision, &note).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn hold_back(
+        &self,
+        ctx: &ObjectContext<'_>,
+        org: OrgId,
+        id: PostId,
+        to: PostStatus,
+        note: String,
+    ) -> Result<(), TerminalError> {
+        step(ctx, &self.world, "store.hold_back", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            posts::advance(&mut tx, id, &[PostStatus::Publishing, PostStatus::Scheduled], to, Some(&note)).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// A person is asked; the note says which parts are out.
+    pub(super) async fn ask(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, note: String) -> Result<(), TerminalError> {
+        let (org, id, several) = (d.org, d.id, d.begun.parts > 1);
+        step(ctx, &self.world, "store.hold_back", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let note = if several { publishing::with_parts(&mut tx, id, &note).await? } else { note.clone() };
+            posts::advance(&mut tx, id, &[PostStatus::Publishing, PostStatus::Scheduled], PostStatus::NeedsAttention, Some(&note)).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+}
