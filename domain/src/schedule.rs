@@ -11,17 +11,20 @@
 //! What was adjusted is told ([`Adjustment`]), so that a page can show it. What happens to a post that is late is in [`lateness`]; times that
 //! come back every day or week are in [`recurrence`].
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeZone, Utc};
-use chrono_tz::{GapInfo, Tz};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+pub mod calendar;
 pub mod lateness;
 pub mod recurrence;
+pub mod rules;
 pub mod wall_time;
 mod written;
 
 pub use lateness::{Lateness, LatenessRule};
-pub use recurrence::{Cadence, Recurrence, Rhythm, Weekday};
+pub use recurrence::{Cadence, GapRule, Occurrence, OverlapRule, Recurrence, Rhythm, Weekday};
+pub use rules::{Reading, TableRules, ZoneRules};
 pub use wall_time::{TimeOfDay, WallTime};
 
 /// What to do with a wall time that the zone skips.
@@ -171,21 +174,25 @@ impl At {
     /// # Errors
     /// [`ScheduleError::InGap`] where the zone skips it and the rule is to reject; [`ScheduleError::OutOfRange`] at the ends of the calendar.
     pub fn resolve(&self) -> Result<Due, ScheduleError> {
-        let out_of_range = || ScheduleError::OutOfRange { at: self.at, timezone: self.timezone };
+        self.resolve_under(&self.timezone)
+    }
+
+    /// The same under other rules than those of the zone's database.
+    ///
+    /// # Errors
+    /// As [`At::resolve`].
+    pub fn resolve_under(&self, rules: &impl ZoneRules) -> Result<Due, ScheduleError> {
+        let out_of_range = ScheduleError::OutOfRange { at: self.at, timezone: self.timezone };
         let wall = self.at.naive();
-        match self.timezone.from_local_datetime(&wall) {
-            LocalResult::Single(instant) => Ok(Due { due_at: instant.to_utc(), adjusted: None }),
-            LocalResult::Ambiguous(one, other) => {
-                let (first, second) = (one.to_utc().min(other.to_utc()), one.to_utc().max(other.to_utc()));
-                Ok(match self.on_overlap {
-                    OnOverlap::First => Due { due_at: first, adjusted: Some(Adjustment::OverlapFirst { second }) },
-                    OnOverlap::Second => Due { due_at: second, adjusted: Some(Adjustment::OverlapSecond { first }) },
-                })
-            }
-            LocalResult::None if self.on_gap == OnGap::Reject => Err(ScheduleError::InGap { at: self.at, timezone: self.timezone }),
-            LocalResult::None => {
-                let due_at = after_gap(wall, self.timezone).ok_or_else(out_of_range)?;
-                let to = WallTime::of(due_at, self.timezone);
+        match rules.read(wall).ok_or(out_of_range)? {
+            Reading::Once(due_at) => Ok(Due { due_at, adjusted: None }),
+            Reading::Twice { first, second } => Ok(match self.on_overlap {
+                OnOverlap::First => Due { due_at: first, adjusted: Some(Adjustment::OverlapFirst { second }) },
+                OnOverlap::Second => Due { due_at: second, adjusted: Some(Adjustment::OverlapSecond { first }) },
+            }),
+            Reading::Never { .. } if self.on_gap == OnGap::Reject => Err(ScheduleError::InGap { at: self.at, timezone: self.timezone }),
+            Reading::Never { shifted: due_at, .. } => {
+                let to = WallTime::from_naive(rules.wall_at(due_at));
                 let by_seconds = (to.naive() - wall).num_seconds();
                 Ok(Due { due_at, adjusted: Some(Adjustment::GapShifted { to, by_seconds }) })
             }
@@ -203,12 +210,6 @@ impl At {
         }
         Ok(due)
     }
-}
-
-/// Reads a wall time inside a gap with the offset that held before it, which puts it as far behind the gap as it stood in it.
-fn after_gap(wall: NaiveDateTime, timezone: Tz) -> Option<DateTime<Utc>> {
-    let (_, before) = GapInfo::new(&wall, &timezone)?.begin?;
-    wall.checked_sub_offset(before.fix()).map(|utc| utc.and_utc())
 }
 
 #[cfg(test)]

@@ -140,22 +140,25 @@ fn a_weekly_time_keeps_its_weekday_and_its_period_reaches_back_to_the_last() {
 
 #[test]
 fn an_expression_that_fires_often_keeps_the_order_of_instants_across_a_gap() {
-    let every_quarter = Recurrence::parse("*/15 * * * *", Tz::Europe__Berlin, OnGap::Shift, OnOverlap::First).unwrap();
+    let every_quarter = Recurrence::parse("*/15 * * * *", Tz::Europe__Berlin, GapRule::Shift, OverlapRule::First).unwrap();
     let from = utc("2026-03-29T00:30:00Z");
     let times: Vec<_> = std::iter::successors(every_quarter.next_after(from), |last| every_quarter.next_after(*last)).take(6).collect();
     let expected: Vec<_> = (1..=6).map(|n| from + TimeDelta::minutes(15 * n)).collect();
     assert_eq!(times, expected);
-    let rejecting = Recurrence::parse("30 2 * * *", Tz::Europe__Berlin, OnGap::Reject, OnOverlap::First).unwrap();
+    let rejecting = Recurrence::parse("30 2 * * *", Tz::Europe__Berlin, GapRule::Reject, OverlapRule::First).unwrap();
     assert_eq!(rejecting.next_after(utc("2026-03-28T12:00:00Z")), Some(utc("2026-03-30T00:30:00Z")));
-    let second = Recurrence::parse("30 2 * * *", Tz::Europe__Berlin, OnGap::Shift, OnOverlap::Second).unwrap();
+    assert_eq!(rejecting.after(utc("2026-03-28T12:00:00Z")).next().unwrap().bent, recurrence::Bent::Refused);
+    let until = utc("2028-03-28T12:00:00Z");
+    assert_eq!(rejecting.first_in_gap(utc("2026-03-29T12:00:00Z"), until), Some("2027-03-28T02:30".parse().unwrap()));
+    let second = Recurrence::parse("30 2 * * *", Tz::Europe__Berlin, GapRule::Shift, OverlapRule::Second).unwrap();
     assert_eq!(second.next_after(utc("2026-10-25T00:45:00Z")), Some(utc("2026-10-25T01:30:00Z")));
-    assert!(Recurrence::parse("61 * * * *", Tz::UTC, OnGap::Shift, OnOverlap::First).is_err());
+    assert!(Recurrence::parse("61 * * * *", Tz::UTC, GapRule::Shift, OverlapRule::First).is_err());
 }
 
 #[test]
 fn a_shifted_time_does_not_overtake_one_that_comes_before_it() {
     // The clock goes from 02:00 to 02:30: 02:10 becomes 02:40, after 02:35, which stays.
-    let twice = Recurrence::parse("10,35 2 * * *", Tz::Australia__Lord_Howe, OnGap::Shift, OnOverlap::First).unwrap();
+    let twice = Recurrence::parse("10,35 2 * * *", Tz::Australia__Lord_Howe, GapRule::Shift, OverlapRule::First).unwrap();
     let first = twice.next_after(utc("2026-10-03T15:00:00Z")).unwrap();
     assert_eq!((first, twice.next_after(first)), (utc("2026-10-03T15:35:00Z"), Some(utc("2026-10-03T15:40:00Z"))));
 }
@@ -232,7 +235,7 @@ proptest! {
             let day = |instant| WallTime::of(instant, zone).naive().date();
             let skipped = |date: NaiveDate| {
                 let noon = date.and_hms_opt(12, 0, 0).unwrap();
-                zone.from_local_datetime(&noon) == LocalResult::None
+                matches!(zone.read(noon), Some(Reading::Never { .. }))
             };
             // The next local day, unless the place has no such day. A time shortly before midnight can be shifted over it.
             let days = (day(last).num_days_from_ce()..day(next).num_days_from_ce()).skip(1);
