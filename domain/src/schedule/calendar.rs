@@ -65,7 +65,8 @@ impl Calendar {
     pub fn from(&self, wall: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> + '_ {
         // The crate answers what comes after, to the second.
         let after = (wall - chrono::TimeDelta::seconds(1)).and_utc();
-        let mut times: Vec<_> = self.either.iter().map(|calendar| calendar.after_owned(after).map(|time| time.naive_utc()).peekable()).collect();
+        let mut times: Vec<_> =
+            self.either.iter().map(|calendar| calendar.after_owned(after).map(|time| time.naive_utc()).peekable()).collect();
         std::iter::from_fn(move || {
             let next = times.iter_mut().filter_map(|times| times.peek().copied()).min()?;
             for times in &mut times {
@@ -86,7 +87,8 @@ fn weekdays(field: &str) -> Result<Option<String>, String> {
     let mut days = [false; 7];
     for item in field.split(',') {
         let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
-        let every = step.map_or(Ok(1), |step| step.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{step}` is no step")))?;
+        let every =
+            step.map_or(Ok(1), |step| step.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{step}` is no step")))?;
         let (first, last) = match range.split_once('-') {
             Some((first, last)) => (weekday(first)?, weekday(last)?),
             None if range == "*" => (0, 6),
@@ -133,8 +135,15 @@ mod tests {
     #[test]
     fn of_two_restricted_day_fields_either_will_do() {
         // The 13th, and every Friday.
-        assert_eq!(times("0 0 13 * 5", "2026-12-01T00:00:00", 4), ["Fri 04 00:00:00", "Fri 11 00:00:00", "Sun 13 00:00:00", "Fri 18 00:00:00"]);
-        assert_eq!(times("0 0 */10 * 5", "2026-12-01T00:00:00", 2), ["Fri 11 00:00:00", "Fri 01 00:00:00"], "a star restricts nothing: both");
+        assert_eq!(
+            times("0 0 13 * 5", "2026-12-01T00:00:00", 4),
+            ["Fri 04 00:00:00", "Fri 11 00:00:00", "Sun 13 00:00:00", "Fri 18 00:00:00"]
+        );
+        assert_eq!(
+            times("0 0 */10 * 5", "2026-12-01T00:00:00", 2),
+            ["Fri 11 00:00:00", "Fri 01 00:00:00"],
+            "a star restricts nothing: both"
+        );
     }
 
     #[test]
@@ -145,7 +154,18 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused_and_says_why() {
-        let refused = ["", "* * * *", "@daily", "0 0 0 1 1 * 2027", "61 * * * *", "* * * * 8", "* * * * MON-", "* * * * 1/0", "0 24 * * *", "0 0 0 * *"];
+        let refused = [
+            "",
+            "* * * *",
+            "@daily",
+            "0 0 0 1 1 * 2027",
+            "61 * * * *",
+            "* * * * 8",
+            "* * * * MON-",
+            "* * * * 1/0",
+            "0 24 * * *",
+            "0 0 0 * *",
+        ];
         for expression in refused {
             let error = Calendar::parse(expression).unwrap_err();
             assert!(error.to_string().starts_with(&format!("`{expression}` is not a cron expression: ")), "{error}");

@@ -1,10 +1,11 @@
 //! The rules of a zone: which wall time is which instant.
 //!
 //! A trait, because governments change them: the same wall time is asked under the rules of the database that this binary was built with
-//! ([`Tz`]), and in tests under those of another one, or of a country that has just abolished its summer time.
+//! ([`database`]), and in tests under those of an older one, or of a country that has just abolished its summer time.
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc};
-use chrono_tz::{GapInfo, Tz};
+pub mod database;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 /// The widest jump of a clock that any zone made: a whole day, when a place changed sides of the date line (Samoa, 30 December 2011). A wall
 /// time can resolve to an instant whose wall time is at most this much later.
@@ -79,27 +80,6 @@ pub trait ZoneRules {
     }
 }
 
-impl ZoneRules for Tz {
-    fn offset_at(&self, instant: DateTime<Utc>) -> i32 {
-        self.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
-    }
-
-    fn read(&self, wall: NaiveDateTime) -> Option<Reading> {
-        match self.from_local_datetime(&wall) {
-            LocalResult::Single(instant) => Some(Reading::Once(instant.to_utc())),
-            LocalResult::Ambiguous(one, other) => {
-                let (one, other) = (one.to_utc(), other.to_utc());
-                Some(Reading::Twice { first: one.min(other), second: one.max(other) })
-            }
-            LocalResult::None => {
-                let (begin, before) = GapInfo::new(&wall, self)?.begin?;
-                let utc = |wall: NaiveDateTime| wall.checked_sub_offset(before.fix()).map(|utc| utc.and_utc());
-                Some(Reading::Never { jump: utc(begin)?, shifted: utc(wall)? })
-            }
-        }
-    }
-}
-
 /// Rules as a table of changes, for zones that are in no database (yet): a law that was passed, or a test of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableRules {
@@ -123,7 +103,8 @@ impl ZoneRules for TableRules {
     fn read(&self, wall: NaiveDateTime) -> Option<Reading> {
         let with = |offset: i32| wall.and_utc() - TimeDelta::seconds(i64::from(offset));
         let offsets = || std::iter::once(self.first).chain(self.changes.iter().map(|(_, offset)| *offset));
-        let mut named: Vec<_> = offsets().map(|offset| (with(offset), offset)).filter(|(at, offset)| self.offset_at(*at) == *offset).collect();
+        let mut named: Vec<_> =
+            offsets().map(|offset| (with(offset), offset)).filter(|(at, offset)| self.offset_at(*at) == *offset).collect();
         named.sort_unstable();
         named.dedup();
         match named[..] {
@@ -145,14 +126,15 @@ impl ZoneRules for TableRules {
 
 #[cfg(test)]
 mod tests {
+    use chrono_tz::Tz;
     use proptest::prelude::*;
 
     use super::*;
 
-    /// The rules of a zone from 2000 to 2040, copied out of the database into a table.
+    /// The rules of a zone from 2000 to 2020, copied out of the database into a table.
     fn copied(zone: Tz) -> TableRules {
         let from = DateTime::from_timestamp(946_684_800, 0).unwrap();
-        let until = DateTime::from_timestamp(1_293_840_000, 0).unwrap();
+        let until = DateTime::from_timestamp(1_577_836_800, 0).unwrap();
         let changes = zone.changes(from, until).into_iter().map(|at| (at, zone.offset_at(at))).collect();
         TableRules::new(zone.offset_at(from), changes)
     }

@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDateTime, NaiveTime, Timelike, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::rules::ZoneRules as _;
+
 /// A date and a time to the second, written `2026-12-01T09:00` (or `2026-12-01T09:00:30`), that means nothing without a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(NaiveDateTime);
@@ -14,7 +16,7 @@ impl WallTime {
     /// What the wall shows in `timezone` at `instant`; fractions of a second are dropped.
     #[must_use]
     pub fn of(instant: DateTime<Utc>, timezone: Tz) -> Self {
-        Self::from_naive(instant.with_timezone(&timezone).naive_local())
+        Self::from_naive(timezone.wall_at(instant))
     }
 
     /// A date and time of the calendar; fractions of a second are dropped.
