@@ -154,6 +154,10 @@ ids! {
     DigestId = "dig";
     /// A subscription to digests.
     SubscriptionId = "sub";
+    /// A recurring schedule.
+    ScheduleId = "sch";
+    /// One time of a recurring schedule.
+    OccurrenceId = "occ";
     /// A run of a workflow, as the API names it.
     RunId = "run";
     /// One answer of a language model, as its tokens are counted.

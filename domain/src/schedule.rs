@@ -18,12 +18,14 @@ use serde::{Deserialize, Serialize};
 pub mod calendar;
 pub mod lateness;
 pub mod recurrence;
+pub mod recurring;
 pub mod rules;
 pub mod wall_time;
 mod written;
 
 pub use lateness::{Lateness, LatenessRule};
 pub use recurrence::{Cadence, GapRule, Occurrence, OverlapRule, Recurrence, Rhythm, Weekday};
+pub use recurring::{CatchUp, OverlapPolicy, Recurring};
 pub use rules::{Reading, TableRules, ZoneRules};
 pub use wall_time::{TimeOfDay, WallTime};
 
