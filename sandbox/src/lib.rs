@@ -5,6 +5,7 @@
 mod audience;
 pub mod bluesky;
 mod budget;
+pub mod discord;
 pub mod fault;
 mod ledger;
 pub mod mail;
@@ -14,6 +15,8 @@ mod multipart;
 pub mod proxy;
 pub mod s3;
 pub mod servers;
+pub mod slack;
 pub mod social;
+pub mod telegram;
 
 pub use budget::Limit;

@@ -99,7 +99,9 @@ impl Books {
     pub fn publish(&mut self, id: String, mut entry: Entry, input: &Input, now: DateTime<Utc>) -> Entry {
         entry.id = id;
         entry.at = now;
-        entry.request.clone_from(&input.json);
+        if entry.request.is_null() {
+            entry.request.clone_from(&input.json);
+        }
         if let Some(hide) = input.hide {
             self.veils.hide(&entry.id, hide, now);
         }

@@ -27,7 +27,7 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Id of what it answers or stands under.
     pub parent: Option<String>,
-    /// The text that was sent, unchanged.
+    /// The text as people read it: without the escapes that the protocol asks for, else unchanged.
     pub text: String,
     /// What hangs on it, in order.
     pub media: Vec<Attachment>,
