@@ -1,5 +1,5 @@
-//! The baseline: a Restate service that does what the recording says and nothing else. It goes past `step(...)` on purpose, because that door is a
-//! part of what is measured.
+//! The baselines: a Restate service that does what the recording says and nothing else, in three strengths ([`Effects`]). It goes past `step(...)` on
+//! purpose, because that door is a part of what is measured.
 
 use std::{
     net::SocketAddr,
@@ -19,12 +19,25 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::{
+    plain_model::PlainModel,
     recording::{Deed, Recording},
     stage::Threads,
 };
 
 /// The step with which a campaign's generation is over.
 const LAST: &str = "store.settle_drafts";
+
+/// What the steps do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Effects {
+    /// Nothing: the literal baseline.
+    Nothing,
+    /// One row each.
+    Rows,
+    /// One row each, and the questions to the model that a campaign asks, as plainly as they can be asked: what the same effects cost without
+    /// Pressroom.
+    RowsAndModel,
+}
 
 /// Input of every invocation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,8 +46,8 @@ pub(crate) struct Ask {
     pub(crate) node: usize,
     /// The key of the objects of this campaign.
     pub(crate) key: String,
-    /// Whether steps that stand for the database's write a row.
-    pub(crate) rows: bool,
+    /// What the steps do.
+    pub(crate) effects: Effects,
     /// As many bytes as the recorded input had.
     pub(crate) pad: String,
 }
@@ -44,14 +57,16 @@ pub(crate) struct Ask {
 pub(crate) struct Known {
     pub(crate) recording: Recording,
     pub(crate) database: PgPool,
+    /// The model's questions.
+    pub(crate) model: PlainModel,
     /// How many campaigns have come to their end.
     pub(crate) ended: AtomicUsize,
 }
 
 impl Known {
-    pub(crate) fn ask(&self, node: usize, key: &str, rows: bool) -> Ask {
+    pub(crate) fn ask(&self, node: usize, key: &str, effects: Effects) -> Ask {
         let pad = self.recording.nodes[node].input.saturating_sub(100);
-        Ask { node, key: key.to_owned(), rows, pad: "x".repeat(pad) }
+        Ask { node, key: key.to_owned(), effects, pad: "x".repeat(pad) }
     }
 }
 
@@ -67,14 +82,14 @@ macro_rules! act {
         for deed in known.recording.nodes[ask.node].does.clone() {
             match deed {
                 Deed::Step { name, bytes } => {
-                    let (known, rows, step) = (Arc::clone(known), ask.rows, name.clone());
-                    let run = context.run(move || async move { work(&known, &step, bytes, rows).await });
+                    let (known, effects, step) = (Arc::clone(known), ask.effects, name.clone());
+                    let run = context.run(move || async move { work(&known, &step, bytes, effects).await });
                     run.name(name).retry_policy(RunRetryPolicy::new()).await?;
                 }
                 Deed::Calls(nodes) => {
                     let mut calls = DurableFuturesUnordered::new();
                     for node in nodes {
-                        let input = Json(known.ask(node, &ask.key, ask.rows));
+                        let input = Json(known.ask(node, &ask.key, ask.effects));
                         calls.push(context.service_client::<BareServiceClient>().run(input).call());
                     }
                     while let Some((_, answer)) = calls.next().await? {
@@ -82,7 +97,7 @@ macro_rules! act {
                     }
                 }
                 Deed::Send(node) => {
-                    let input = Json(known.ask(node, &ask.key, ask.rows));
+                    let input = Json(known.ask(node, &ask.key, ask.effects));
                     if known.recording.nodes[node].keyed {
                         context.object_client::<BareObjectClient>(ask.key.clone()).run(input).send();
                     } else {
@@ -90,7 +105,7 @@ macro_rules! act {
                     }
                 }
                 Deed::Later(bytes) => {
-                    let input = Json(Ask { pad: "x".repeat(bytes.saturating_sub(200)), ..known.ask(0, &ask.key, ask.rows) });
+                    let input = Json(Ask { pad: "x".repeat(bytes.saturating_sub(200)), ..known.ask(0, &ask.key, ask.effects) });
                     let day = Duration::from_secs(24 * 3600);
                     context.object_client::<BareObjectClient>(ask.key.clone()).run(input).send_after(day);
                 }
@@ -116,9 +131,12 @@ impl BareObject {
     }
 }
 
-/// One step: nothing, or one row, in the same four round trips that a transaction of an org takes at least.
-async fn work(known: &Known, step: &str, bytes: usize, rows: bool) -> HandlerResult<Json<String>> {
-    if rows && !step.starts_with("clock.") {
+/// One step. A row takes the transaction that an org's takes at least.
+async fn work(known: &Known, step: &str, bytes: usize, effects: Effects) -> HandlerResult<Json<String>> {
+    if effects == Effects::RowsAndModel {
+        known.model.ask(step).await?;
+    }
+    if effects != Effects::Nothing && !step.starts_with("clock.") {
         let mut tx = known.database.begin().await?;
         sqlx::query("SELECT set_config('app.org_id', $1, true)").bind("00000000-0000-0000-0000-000000000000").execute(&mut *tx).await?;
         sqlx::query("INSERT INTO bench_rows (body) VALUES ($1)").bind("x".repeat(bytes)).execute(&mut *tx).await?;

@@ -1,6 +1,7 @@
 //! Memory of `pressroom up` when nothing happens: the binary, restate-server and PostgreSQL, each page counted once.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ const LOOKS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Measures it and prints every process.
+/// Measures it and prints every program.
 pub(crate) async fn measure() -> anyhow::Result<Figure> {
     let binary = e2e::process::binary()?;
     let folder = tempfile::Builder::new().prefix("pressroom-bench-").tempdir()?;
@@ -35,9 +36,9 @@ pub(crate) async fn measure() -> anyhow::Result<Figure> {
     }
     let processes = cpu::tree(up.child.id());
     println!("\nIdle memory of `pressroom up` {} s after it was ready, MiB (PSS):", SETTLE.as_secs());
-    for process in &processes {
-        let pss = process.pss().with_context(|| format!("the memory of {} cannot be read", process.name))?;
-        println!("  {:<20} {:>7.1}", process.name, pss as f64 / MIB);
+    for (name, (count, bytes)) in by_program(&processes)? {
+        let name = if count == 1 { name } else { format!("{name} ({count} processes)") };
+        println!("  {name:<28} {:>7.1}", bytes as f64 / MIB);
     }
     up.stop().await?;
     let sum = Spread::of(sums);
@@ -49,6 +50,17 @@ pub(crate) async fn measure() -> anyhow::Result<Figure> {
         goal: "<= 250 MB",
         met: Some(sum.median * MIB / 1e6 <= 250.0),
     })
+}
+
+/// How many processes each program has, and their bytes.
+fn by_program(processes: &[cpu::Stat]) -> anyhow::Result<BTreeMap<String, (usize, u64)>> {
+    let mut programs: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+    for process in processes {
+        let bytes = process.pss().with_context(|| format!("the memory of {} cannot be read", process.name))?;
+        let (count, sum) = programs.entry(process.name.clone()).or_default();
+        (*count, *sum) = (*count + 1, *sum + bytes);
+    }
+    Ok(programs)
 }
 
 fn mib(processes: &[cpu::Stat]) -> f64 {

@@ -1,5 +1,7 @@
 //! `cargo bench -p e2e`: our figures, each beside its baseline and its goal, measured in one run on the machine at hand.
 //!
+//! `cargo bench -p e2e -- throughput` measures the first figure only.
+//!
 //! Ours and the baseline take turns, so that a machine that slows down slows both. Nothing here passes or fails: a figure that misses its goal is
 //! printed as missed, with where the time went.
 
@@ -7,6 +9,7 @@ mod bare;
 mod cpu;
 mod first_variant;
 mod idle;
+mod plain_model;
 mod recording;
 mod spread;
 mod stage;
@@ -19,7 +22,9 @@ use table::Figure;
 
 fn main() -> anyhow::Result<()> {
     // `cargo test --benches` runs this as well; only `cargo bench` says so.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<String> = std::env::args().collect();
+    let only_throughput = arguments.iter().any(|argument| argument == "throughput");
+    if !arguments.iter().any(|argument| argument == "--bench") {
         println!("figures are measured by `cargo bench -p e2e`");
         return Ok(());
     }
@@ -32,6 +37,9 @@ fn main() -> anyhow::Result<()> {
         figures.extend(Box::pin(throughput::measure(&stage)).await?);
         // What there is already, should something later fail.
         table::print(&figures);
+        if only_throughput {
+            return Ok(());
+        }
         figures.push(Box::pin(start::measure(&stage)).await?);
         figures.push(Box::pin(first_variant::measure(&stage)).await?);
         drop(stage);

@@ -1,5 +1,8 @@
 //! Pipeline throughput beside a bare Restate service with the same invocations, steps, calls and sends, and as many bytes in each.
 //!
+//! The literal baseline's steps do nothing, so that the ratio to it says what all effects cost. Two more say whose the cost is: one whose steps write a
+//! row each, and one whose steps ask the model the same questions besides; the ratio to the last says what our own code costs.
+//!
 //! The campaigns are the demonstration's: two platforms, two languages, three variants a post. The model answers at once.
 
 use std::{
@@ -14,14 +17,17 @@ use domain::{
     ids::{CampaignId, RunId},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
+use sandbox::model::Door;
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 use workflows::campaign::CreateCampaign;
 
 use crate::{
-    bare::{self, Known},
+    bare::{self, Effects, Known},
     cpu::Used,
+    plain_model::PlainModel,
     recording::Recording,
     spread::Spread,
     stage::{Stage, Threads},
@@ -48,17 +54,27 @@ struct Turn {
 pub(crate) async fn measure(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
     let brief = stage.brief(&[Language::EN, Language::DE], 2);
     let plan = stage.plan(&brief, 3).await?;
-    let recording = record(stage, &plan).await?;
+    let (recording, questions) = record(stage, &plan).await?;
     let threads = Threads::named("bare")?;
-    let known = Arc::new(Known { recording: recording.clone(), database: rows_table(stage, &threads).await?, ended: AtomicUsize::new(0) });
+    let model = PlainModel::new(&stage.model.openai_url(), questions, &recording)?;
+    let database = rows_table(stage, &threads).await?;
+    let known = Arc::new(Known { recording: recording.clone(), database, model, ended: AtomicUsize::new(0) });
     stage.register(bare::serve(&threads, &known).await?).await?;
-    let asked = stage.model.counts();
 
-    let (mut ours, mut bare, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kinds: [Vec<Turn>; 4] = Default::default();
     let mut steps = BTreeMap::new();
+    let (mut questions, mut embeddings) = (0, 0);
     for round in 0..=ROUNDS {
-        let before = step_seconds(stage).await?;
-        let turns = (pipeline(stage, &plan).await?, bare_turn(stage, &known, false).await?, bare_turn(stage, &known, true).await?);
+        let (before, asked) = (step_seconds(stage).await?, stage.model.counts());
+        let ours = pipeline(stage, &plan).await?;
+        let answered = stage.model.counts();
+        (questions, embeddings) = (questions + answered.chat - asked.chat, embeddings + answered.embeddings - asked.embeddings);
+        let turns = [
+            ours,
+            bare_turn(stage, &known, Effects::Nothing).await?,
+            bare_turn(stage, &known, Effects::Rows).await?,
+            bare_turn(stage, &known, Effects::RowsAndModel).await?,
+        ];
         // The first round warms caches, connections and code up.
         if round > 0 {
             for (name, (seconds, count)) in step_seconds(stage).await? {
@@ -66,19 +82,17 @@ pub(crate) async fn measure(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
                 let sum: &mut (f64, f64) = steps.entry(name).or_default();
                 *sum = (sum.0 + seconds - old_seconds, sum.1 + count - old_count);
             }
-            ours.push(turns.0);
-            bare.push(turns.1);
-            rows.push(turns.2);
+            kinds.iter_mut().zip(turns).for_each(|(kind, turn)| kind.push(turn));
         }
     }
-    let questions = stage.model.counts();
     let campaigns = (CAMPAIGNS * (ROUNDS + 1)) as f64;
-    tell_shape(&recording, (questions.chat - asked.chat) as f64 / campaigns, (questions.embeddings - asked.embeddings) as f64 / campaigns);
+    tell_shape(&recording, questions as f64 / campaigns, embeddings as f64 / campaigns);
     tell_steps(&steps);
-    tell_cpu(&[("ours", &ours), ("bare", &bare), ("bare + rows", &rows)]);
+    let [ours, bare, rows, model] = &kinds;
+    tell_cpu(&[("ours", ours), ("bare", bare), ("+ rows", rows), ("+ model", model)]);
 
     let rate = |turns: &[Turn]| Spread::of(turns.iter().map(|turn| turn.per_second).collect());
-    let (ours, bare, rows) = (rate(&ours), rate(&bare), rate(&rows));
+    let (ours, bare, rows, model) = (rate(ours), rate(bare), rate(rows), rate(model));
     let figure = |name, baseline: Spread, goal, met| Figure {
         name,
         ours: format!("{ours:.1} campaigns/s"),
@@ -90,11 +104,13 @@ pub(crate) async fn measure(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
     Ok(vec![
         figure("pipeline / bare Restate service", bare, ">= 0.9", Some(ours.median / bare.median >= 0.9)),
         figure("pipeline / bare, one row a step", rows, "", None),
+        figure("pipeline / bare, the same effects", model, "", None),
     ])
 }
 
-/// Runs one campaign alone and reads what it did.
-async fn record(stage: &Stage, plan: &CreateCampaign) -> anyhow::Result<Recording> {
+/// Runs one campaign alone and reads what it did and what it asked the model.
+async fn record(stage: &Stage, plan: &CreateCampaign) -> anyhow::Result<(Recording, Vec<Value>)> {
+    let earlier = stage.model.received().len();
     let (plan, id) = another(plan);
     let root = stage.send("Campaign", &plan.campaign.id.to_string(), "create", &serde_json::to_value(&plan)?, &id.to_string()).await?;
     wait_for(stage, &[id]).await?;
@@ -102,7 +118,10 @@ async fn record(stage: &Stage, plan: &CreateCampaign) -> anyhow::Result<Recordin
     loop {
         // What comes after the last step is under way for a moment.
         match Recording::read(stage, &root).await {
-            Ok(recording) => return Ok(recording),
+            Ok(recording) => {
+                let asked = stage.model.received().into_iter().skip(earlier).filter(|request| request.door == Door::Chat);
+                return Ok((recording, asked.map(|request| request.body).collect()));
+            }
             Err(error) if Instant::now() > give_up || !error.to_string().contains("has not ended") => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -140,13 +159,13 @@ async fn pipeline(stage: &Stage, plan: &CreateCampaign) -> anyhow::Result<Turn> 
     Ok(turn(started, &used).await)
 }
 
-async fn bare_turn(stage: &Stage, known: &Known, rows: bool) -> anyhow::Result<Turn> {
+async fn bare_turn(stage: &Stage, known: &Known, effects: Effects) -> anyhow::Result<Turn> {
     use std::sync::atomic::Ordering;
     known.ended.store(0, Ordering::SeqCst);
     let (used, started) = (Used::now(), Instant::now());
     let starts = (0..CAMPAIGNS).map(|_| async move {
         let key = Uuid::now_v7().to_string();
-        stage.send("BareObject", &key, "run", &serde_json::to_value(known.ask(0, &key, rows))?, &key).await
+        stage.send("BareObject", &key, "run", &serde_json::to_value(known.ask(0, &key, effects))?, &key).await
     });
     futures::stream::iter(starts).buffer_unordered(CLIENTS).try_collect::<Vec<_>>().await?;
     while known.ended.load(Ordering::SeqCst) < CAMPAIGNS {
@@ -231,4 +250,13 @@ fn tell_cpu(kinds: &[(&str, &Vec<Turn>)]) {
     }
     let whole = |turns: &Vec<Turn>| Spread::of(turns.iter().map(|turn| turn.cpu.values().sum()).collect()).median;
     println!("  {:<20}{}", "all", kinds.iter().map(|(_, turns)| format!("{:>14.1}", whole(turns))).collect::<String>());
+    if let [ours, bare, rows, model] = kinds.iter().map(|(_, turns)| whole(turns)).collect::<Vec<_>>()[..] {
+        println!(
+            "Where ours goes: {bare:.1} ms are the bare service's, {:.1} more a row for each step, {:.1} more the model's questions and the time that \
+             steps take with them (the engine can no longer take several entries of a run in one go), and {:.1} are Pressroom's own.",
+            rows - bare,
+            model - rows,
+            ours - model
+        );
+    }
 }
