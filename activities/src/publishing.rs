@@ -25,7 +25,7 @@ pub use self::{
     sending::{arm, frozen, receipt, record_published, submit},
     staging::{Progress, stage},
 };
-use crate::{http::Outgoing, media::MediaStore, store::Store, vault::Vault};
+use crate::{http::Outgoing, media::MediaStore, platform::Apps, store::Store, vault::Vault};
 
 /// What publishing needs of the outside world.
 #[derive(Clone, Copy)]
@@ -36,6 +36,8 @@ pub struct Publishing<'a> {
     pub vault: &'a Vault,
     /// Checked HTTP.
     pub outgoing: &'a Outgoing,
+    /// The applications that we are registered as at platforms.
+    pub apps: &'a Apps,
     /// Where the files of posts lie; `None` where none are kept.
     pub media: Option<&'a MediaStore>,
     /// What short links begin with.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings};
+use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings, platform::Apps};
 use gateway::GatewaySettings;
 use sandbox::servers::{RestateUrls, ServerSettings};
 use secrecy::SecretString;
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub vault: VaultSettings,
     /// Requests to servers that users name.
     pub outgoing: OutgoingSection,
+    /// The applications that this installation is registered as at platforms.
+    pub platforms: Apps,
     /// Language models; `up` uses its stand-in where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<ModelSettings>,

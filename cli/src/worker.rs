@@ -44,6 +44,7 @@ pub(crate) fn world(settings: &Settings) -> anyhow::Result<World> {
         embedder: Arc::new(embedder),
         mailer: Mailer::new(mail).map_err(|e| anyhow::anyhow!("mail: {e}"))?,
         outgoing: outgoing(settings)?,
+        apps: settings.platforms.clone(),
         vault: vault(settings)?,
         media: settings.media.as_ref().map(MediaStore::new),
         settings: settings.workflows.clone(),
@@ -60,6 +61,7 @@ pub(crate) fn gateway_parts(settings: &Settings) -> anyhow::Result<Parts> {
         store: store(settings)?,
         vault: vault(settings)?,
         outgoing: outgoing(settings)?,
+        apps: settings.platforms.clone(),
         media: settings.media.as_ref().map(MediaStore::new),
     })
 }

@@ -293,6 +293,7 @@ impl Newsroom {
             embedder: std::sync::Arc::new(embedder),
             mailer: Mailer::new(&self.smtp())?,
             outgoing: self.outgoing()?,
+            apps: activities::platform::Apps::default(),
             vault: self.vault()?,
             media: None,
             settings: self.plan.settings.clone(),

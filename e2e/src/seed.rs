@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use activities::{
-    platform::{self, Credentials},
+    platform::{self, Apps, Credentials},
     publishing::seal_credentials,
     store::{
         brands, briefs,
@@ -101,8 +101,8 @@ pub async fn account(newsroom: &Newsroom, platform: Platform) -> anyhow::Result<
             (newsroom.bluesky.base_url(), account.handle.clone(), json!({ "app_password": account.password }))
         }
     };
-    let credentials = Credentials::from_input(platform, &handle, input).map_err(told)?;
-    let connected = platform::connect(&newsroom.outgoing()?, platform, base_url, &handle, credentials).await;
+    let credentials = Credentials::from_input(platform, &input).map_err(|bad| told(bad.into()))?;
+    let connected = platform::connect(&newsroom.outgoing()?, &Apps::default(), platform, base_url, &handle, credentials).await;
     let (account, credentials, health) = connected.map_err(told)?;
     let row = Connector {
         id,

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use activities::{http::Outgoing, media::MediaStore, store::Store, vault::Vault};
+use activities::{http::Outgoing, media::MediaStore, platform::Apps, store::Store, vault::Vault};
 use tokio::sync::watch;
 
 use crate::{
@@ -27,6 +27,7 @@ pub struct Inner {
     pub store: Store,
     pub(crate) vault: Vault,
     pub(crate) outgoing: Outgoing,
+    pub(crate) apps: Apps,
     pub(crate) media: Option<MediaStore>,
     /// The durable engine.
     pub engine: Engine,
@@ -50,6 +51,8 @@ pub struct Parts {
     pub vault: Vault,
     /// Checked HTTP to servers that users name.
     pub outgoing: Outgoing,
+    /// The applications that we are registered as at platforms.
+    pub apps: Apps,
     /// Object storage; without it, the routes of assets say so.
     pub media: Option<MediaStore>,
 }
@@ -78,6 +81,7 @@ impl App {
             store: parts.store,
             vault: parts.vault,
             outgoing: parts.outgoing,
+            apps: parts.apps,
             media: parts.media,
             settings,
             stopping: watch::Sender::new(false),

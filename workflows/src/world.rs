@@ -7,6 +7,7 @@ use activities::{
     mail::Mailer,
     media::MediaStore,
     model::{Embedder, Models},
+    platform::Apps,
     publishing::Publishing,
     store::Store,
     vault::Vault,
@@ -32,6 +33,8 @@ pub struct Outside {
     pub mailer: Mailer,
     /// Checked HTTP to servers that users name.
     pub outgoing: Outgoing,
+    /// The applications that we are registered as at platforms.
+    pub apps: Apps,
     /// The key ring for stored credentials.
     pub vault: Vault,
     /// Where the files of posts lie; `None` where none are kept.
@@ -64,6 +67,7 @@ impl World {
             store: &self.store,
             vault: &self.vault,
             outgoing: &self.outgoing,
+            apps: &self.apps,
             media: self.media.as_ref(),
             short_link_base: &self.settings.short_link_base,
         }

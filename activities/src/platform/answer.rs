@@ -5,6 +5,7 @@ use domain::publication::{Sent, Submission};
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Answered, Call, RateBudget, budget::retry_after};
 use crate::{
@@ -23,23 +24,26 @@ pub(super) struct Complaint {
     pub(super) text: String,
 }
 
-/// Reads the error of an answer: `{"error": "message"}` (Mastodon) or `{"error": "Code", "message": "..."}` (AT Protocol).
+/// Reads the error of an answer: `{"error": "message"}` (Mastodon), `{"error": "Code", "message": "..."}` (AT Protocol), with
+/// `error_description` (OAuth), or `{"error": {"message", "code" or "type"}}` (Meta, Google, TikTok).
 ///
 /// `hide` takes secrets out of a text. It sees the server's words before they are cut: of a secret that is cut in two, the first half would stay.
 pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Complaint {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        error: String,
-        message: Option<String>,
-        error_description: Option<String>,
-    }
     let status = answer.status.as_u16();
-    let body = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice::<Body>(body).ok());
-    let (code, says) = match body {
-        Some(Body { error, message: Some(message), .. }) => (Some(error.clone()), format!("{error}: {message}")),
-        Some(Body { error, error_description: Some(description), .. }) => (Some(error), description),
-        Some(Body { error, .. }) => (Some(error.clone()), error),
-        None => (None, String::new()),
+    let body = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice::<Value>(body).ok()).unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let error = &body["error"];
+    let code = text(error).or_else(|| text(&error["code"])).or_else(|| text(&error["type"]));
+    let says = match (&code, text(&body["message"]), text(&body["error_description"]).or_else(|| text(&error["message"]))) {
+        (Some(code), Some(message), _) => format!("{code}: {message}"),
+        (Some(_), None, Some(description)) => description,
+        (Some(code), None, None) => code.clone(),
+        (None, _, Some(description)) => description,
+        (None, _, None) => String::new(),
     };
     let says: String = says.chars().filter(|c| !c.is_control()).collect();
     let says: String = hide(&says).chars().take(QUOTE).collect();
@@ -52,6 +56,11 @@ pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Compl
 /// The budget that an answer tells.
 pub(super) fn budget(answer: &Answer) -> Option<RateBudget> {
     RateBudget::read(&answer.headers, Utc::now())
+}
+
+/// How long an answer asks to wait.
+pub(super) fn retry_after_of(answer: &Answer) -> std::time::Duration {
+    retry_after(&answer.headers, Utc::now())
 }
 
 /// Adds the account's token to a request.
@@ -92,7 +101,8 @@ pub(super) async fn expect_json<T: DeserializeOwned>(call: Call<'_>, request: re
     Ok(Answered { value, budget })
 }
 
-fn moved(answer: &Answer) -> String {
+/// Where a server says that it is now.
+pub(super) fn moved(answer: &Answer) -> String {
     let host = answer.headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| url::Url::parse(to).ok());
     match host.as_ref().and_then(|url| url.host_str()) {
         Some(host) => format!("the server has moved to {host}: connect the account with that address"),

@@ -1,17 +1,20 @@
 //! Social platforms: connect, send once, look up, measure.
 //!
 //! One file (or folder) per platform implements `Adapter`; `adapter` names them. A new platform is a variant of `domain::platform::Platform`, its
-//! class in `domain::publication::send_class`, its variant of [`Credentials`], its file, and one line in `adapter`.
+//! class in `domain::publication::send_class`, its file, and one line in `adapter`. What a person enters is in its capabilities, how it does OAuth is
+//! data beside its connector ([`oauth::Rules`]); [`Credentials`] are had by name.
 //!
 //! Every function is one attempt. [`submit`] sends at most once and tells what may be concluded; looking afterwards is [`resolve`]. Text that a
 //! server returned is cleaned of the account's own secrets before it leaves this module.
 
 mod answer;
+pub mod apps;
 mod bluesky;
 mod budget;
 mod credentials;
 mod mastodon;
 mod media_file;
+pub mod oauth;
 mod staged;
 
 use std::collections::BTreeMap;
@@ -28,9 +31,9 @@ use url::Url;
 use uuid::Uuid;
 
 pub use self::{
+    apps::{App, Apps},
     budget::{Answered, RateBudget},
-    credentials::Credentials,
-    mastodon::oauth,
+    credentials::{ACCESS_TOKEN, BadField, BadInput, Credentials, REFRESH_TOKEN},
     media_file::MediaFile,
     staged::{Staged, Staging},
 };
@@ -75,6 +78,17 @@ impl Account {
     pub fn send_class(&self) -> SendClass {
         send_class(self.platform, self.software.as_deref())
     }
+}
+
+/// One of several accounts that an authorisation opened.
+#[derive(Debug, Clone)]
+pub struct Offered {
+    /// The platform's id of it.
+    pub id: String,
+    /// Its name, as people know it.
+    pub name: String,
+    /// What to keep if it is chosen.
+    pub credentials: Credentials,
 }
 
 /// What a look at an account found.
@@ -171,7 +185,26 @@ trait Adapter: Sync {
         sending: Sending<'a>,
         window: &'a Window,
     ) -> BoxFuture<'a, ActivityResult<Answered<Resolution>>>;
-    fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>>;
+    /// How the platform does OAuth; `None` where it does not. What this says, [`oauth`] does.
+    fn oauth(&self) -> Option<&'static oauth::Rules> {
+        None
+    }
+    /// Whether what a person enters is no token, but opens a session that has one: then [`Self::refresh`] opens it.
+    fn opens_sessions(&self) -> bool {
+        false
+    }
+    /// Renews the token by the platform's rules of OAuth; without such, credentials stay as they are.
+    fn refresh<'a>(&'a self, call: Call<'a>, apps: &'a Apps) -> BoxFuture<'a, ActivityResult<Credentials>> {
+        match self.oauth() {
+            Some(rules) => Box::pin(oauth::refresh(call, apps, rules)),
+            None => Box::pin(async move { Ok(call.credentials.clone()) }),
+        }
+    }
+    /// The accounts that an authorisation opened, each with the credentials to keep for it (a page's own token, a fact that names it). Empty on
+    /// platforms where it is always one: whose it is, [`Self::check`] tells. `account.remote_id` and `.handle` are empty.
+    fn accounts<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, ActivityResult<Vec<Offered>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>>;
     fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>>;
 }
@@ -235,6 +268,36 @@ pub async fn stage(
     adapter(account.platform).stage(call, part, files, so_far).await.map_err(|error| clean_error(credentials, error))
 }
 
+/// The accounts that fresh credentials open, where there can be several; empty where it is the one that [`check`] tells.
+///
+/// # Errors
+/// As [`check`].
+pub async fn accounts(http: &Outgoing, platform: Platform, base_url: &Url, credentials: &Credentials) -> ActivityResult<Vec<Offered>> {
+    let account = Account {
+        platform,
+        base_url: base_url.clone(),
+        handle: String::new(),
+        remote_id: String::new(),
+        software: None,
+        limits: Limits::default(),
+    };
+    let call = Call { http, account: &account, credentials };
+    adapter(platform).accounts(call).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// Whether accounts of the platform can be connected by an authorisation ([`oauth::begin`]).
+#[must_use]
+pub fn has_oauth(platform: Platform) -> bool {
+    adapter(platform).oauth().is_some()
+}
+
+/// How long before its end an account's token is to be renewed, unasked; `None` where the next use of the account is early enough.
+#[must_use]
+pub fn renews_ahead(platform: Platform) -> Option<TimeDelta> {
+    let before = adapter(platform).oauth()?.renew_before;
+    (before > Credentials::MARGIN).then_some(before)
+}
+
 /// Looks whether the account's credentials work, and what its server is and allows.
 ///
 /// # Errors
@@ -252,6 +315,7 @@ pub async fn check(http: &Outgoing, account: &Account, credentials: &Credentials
 /// As [`check`]; [`ActivityError::Rejected`] also if the credentials belong to another account than `handle`.
 pub async fn connect(
     http: &Outgoing,
+    apps: &Apps,
     platform: Platform,
     base_url: &str,
     handle: &str,
@@ -262,7 +326,8 @@ pub async fn connect(
     base_url.set_query(None);
     base_url.set_fragment(None);
     let mut account = Account { platform, base_url, handle, remote_id: String::new(), software: None, limits: Limits::default() };
-    let credentials = refresh(http, &account, &credentials).await?;
+    // Only what is needed: a refresh token may work once, and an exchange may be refused for a token that is an hour old.
+    let credentials = if credentials.needs_refresh(Utc::now()) { refresh(http, apps, &account, &credentials).await? } else { credentials };
     let health = check(http, &account, &credentials).await?.value;
     if !account.handle.is_empty() && !same_handle(&account.handle, &health.handle) {
         return Err(ActivityError::rejected(format!("these credentials belong to @{}, not to @{}", health.handle, account.handle)));
@@ -319,9 +384,9 @@ pub async fn resolve(
 ///
 /// # Errors
 /// [`ActivityError::CredentialsExpired`] if a person has to reconnect, or a passing failure.
-pub async fn refresh(http: &Outgoing, account: &Account, credentials: &Credentials) -> ActivityResult<Credentials> {
+pub async fn refresh(http: &Outgoing, apps: &Apps, account: &Account, credentials: &Credentials) -> ActivityResult<Credentials> {
     let call = Call { http, account, credentials };
-    adapter(account.platform).refresh(call).await.map_err(|error| clean_error(credentials, error))
+    adapter(account.platform).refresh(call, apps).await.map_err(|error| clean_error(credentials, error))
 }
 
 /// Deletes a post.

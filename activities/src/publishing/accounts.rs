@@ -23,7 +23,7 @@ pub async fn refresh(p: &Publishing<'_>, org: OrgId, id: ConnectorId) -> Activit
     let account = account(&connectors::require(&mut tx, id).await?)?;
     let credentials = open_credentials(p, &mut tx, id).await?;
     tx.commit().await?;
-    let fresh = platform::refresh(p.outgoing, &account, &credentials).await?;
+    let fresh = platform::refresh(p.outgoing, p.apps, &account, &credentials).await?;
     let mut tx = p.store.in_org(org).await?;
     let sealed = seal_credentials(p.vault, &tx, id, &fresh)?;
     connectors::refreshed(&mut tx, id, sealed.as_bytes(), fresh.expires_at()).await?;

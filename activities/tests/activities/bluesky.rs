@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use activities::{
     ActivityError,
     http::{Outgoing, OutgoingSettings},
-    platform::{self, Account, Credentials, Sending, Staged, Window},
+    platform::{self, Account, Apps, Credentials, Sending, Staged, Window},
 };
 use chrono::Utc;
 use domain::{
@@ -35,8 +35,9 @@ impl Stage {
         let server = Bluesky::start(Options::default()).await.unwrap();
         let settings = OutgoingSettings { allow_private_networks: true, timeout: Duration::from_secs(2), ..OutgoingSettings::default() };
         let http = Outgoing::new(&settings).unwrap();
-        let input = Credentials::from_input(Platform::Bluesky, HANDLE, json!({"app_password": PASSWORD})).unwrap();
-        let (account, credentials, health) = platform::connect(&http, Platform::Bluesky, server.base_url(), HANDLE, input).await.unwrap();
+        let input = Credentials::from_input(Platform::Bluesky, &json!({"app_password": PASSWORD})).unwrap();
+        let (account, credentials, health) =
+            platform::connect(&http, &Apps::default(), Platform::Bluesky, server.base_url(), HANDLE, input).await.unwrap();
         assert!(account.remote_id.starts_with("did:") && health.token_expires_at.is_some_and(|end| end > Utc::now()));
         Self { server, http, account, credentials }
     }
@@ -175,10 +176,10 @@ async fn an_expired_session_is_renewed_and_the_post_goes_out() {
     let expired = stage.submit(&frozen).await;
     assert_eq!(expired.name(), "credentials_expired", "{expired:?}");
     assert_eq!(stage.resolve(&frozen).await.name(), "absent", "looking needs no session");
-    stage.credentials = platform::refresh(&stage.http, &stage.account, &stage.credentials).await.unwrap();
+    stage.credentials = platform::refresh(&stage.http, &Apps::default(), &stage.account, &stage.credentials).await.unwrap();
     assert_eq!(stage.submit(&frozen).await.name(), "published");
     assert!(stage.server.revoke(HANDLE));
-    let error = platform::refresh(&stage.http, &stage.account, &stage.credentials).await.unwrap_err();
+    let error = platform::refresh(&stage.http, &Apps::default(), &stage.account, &stage.credentials).await.unwrap_err();
     assert!(matches!(&error, ActivityError::CredentialsExpired { what } if !what.contains(PASSWORD)), "{error:?}");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use activities::{
     ActivityError,
     http::{Outgoing, OutgoingSettings},
-    platform::{self, Account, Credentials, Sending, Staged, Window},
+    platform::{self, Account, Apps, Credentials, Sending, Staged, Window},
 };
 use chrono::Utc;
 use domain::{
@@ -38,8 +38,9 @@ impl Stage {
         let server = Mastodon::start(Options { software, ..Options::default() }).await.unwrap();
         let settings = OutgoingSettings { allow_private_networks: true, timeout: Duration::from_secs(2), ..OutgoingSettings::default() };
         let http = Outgoing::new(&settings).unwrap();
-        let input = Credentials::from_input(Platform::Mastodon, HANDLE, json!({"access_token": TOKEN})).unwrap();
-        let (account, credentials, _) = platform::connect(&http, Platform::Mastodon, server.base_url(), HANDLE, input).await.unwrap();
+        let input = Credentials::from_input(Platform::Mastodon, &json!({"access_token": TOKEN})).unwrap();
+        let (account, credentials, _) =
+            platform::connect(&http, &Apps::default(), Platform::Mastodon, server.base_url(), HANDLE, input).await.unwrap();
         Self { server, http, account, credentials }
     }
 

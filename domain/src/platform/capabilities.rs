@@ -233,6 +233,26 @@ pub enum Connect {
     Credentials(&'static [Credential]),
 }
 
+impl Connect {
+    /// The fields that a person can enter by hand; none where there is only the authorisation.
+    #[must_use]
+    pub const fn fields(&self) -> &'static [Credential] {
+        match self {
+            Self::OAuth { or, .. } => or,
+            Self::Credentials(fields) => fields,
+        }
+    }
+
+    /// What an authorisation asks for; nothing where there is none.
+    #[must_use]
+    pub const fn scopes(&self) -> &'static [&'static str] {
+        match self {
+            Self::OAuth { scopes, .. } => scopes,
+            Self::Credentials(_) => &[],
+        }
+    }
+}
+
 /// One field of what a person enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credential {

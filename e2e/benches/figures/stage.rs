@@ -7,6 +7,7 @@ use activities::{
     http::{Outgoing, OutgoingSettings},
     mail::{Mailer, Security, SmtpSettings},
     model::{ModelSettings, Models, http_client},
+    platform::Apps,
     store::{
         Store, brands, briefs,
         campaigns::{Approval, NewCampaign},
@@ -276,6 +277,7 @@ fn world(app_url: &SecretString, base_url: &str) -> anyhow::Result<World> {
         embedder: Arc::new(embedder),
         mailer: Mailer::new(&mail)?,
         outgoing: outgoing()?,
+        apps: Apps::default(),
         vault: vault()?,
         media: None,
         settings: WorkflowSettings::default(),
@@ -288,7 +290,7 @@ async fn serve_gateway(settings: GatewaySettings, app_url: SecretString) -> anyh
     let url = Url::parse(&format!("http://{}", listener.local_addr()?))?;
     let store = Store::connect_lazy(app_url.expose_secret(), CONNECTIONS).map_err(told)?;
     let settings = GatewaySettings { public_url: url.clone(), ..settings };
-    let parts = Parts { store, vault: vault()?, outgoing: outgoing()?, media: None };
+    let parts = Parts { store, vault: vault()?, outgoing: outgoing()?, apps: Apps::default(), media: None };
     let app = App::new(settings, parts).map_err(|wrong| anyhow::anyhow!(wrong.join("; ")))?;
     // The figures of the whole process, steps among them, show at /metrics.
     gateway::telemetry::install().map_err(told)?;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use activities::{
     http::{Outgoing, OutgoingSettings},
     media::MediaStore,
+    platform::Apps,
     store::Store,
     vault::{KeyRing, Vault},
 };
@@ -73,20 +74,25 @@ impl Api {
     }
 
     pub(crate) async fn start_with(settings: GatewaySettings) -> Self {
-        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret(), None).await
+        Self::start_connecting(settings, Apps::default()).await
+    }
+
+    /// Registered as these applications at platforms.
+    pub(crate) async fn start_connecting(settings: GatewaySettings, apps: Apps) -> Self {
+        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret(), apps, None).await
     }
 
     /// With this key ring.
     pub(crate) async fn start_with_keys(keys: &str) -> Self {
-        Self::start_as(GatewaySettings::default(), keys, None).await
+        Self::start_as(GatewaySettings::default(), keys, Apps::default(), None).await
     }
 
     /// With object storage for media.
     pub(crate) async fn start_storing(settings: GatewaySettings, media: MediaStore) -> Self {
-        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret(), Some(media)).await
+        Self::start_as(settings, KeyRing::fresh("test").unwrap().expose_secret(), Apps::default(), Some(media)).await
     }
 
-    async fn start_as(settings: GatewaySettings, key_ring: &str, media: Option<MediaStore>) -> Self {
+    async fn start_as(settings: GatewaySettings, key_ring: &str, apps: Apps, media: Option<MediaStore>) -> Self {
         let stack = TestStack::start().await.unwrap();
         let owner = stack.superuser_url().expose_secret().to_owned();
         migrations::run(&owner, Some("app-password-of-a-test")).await.unwrap();
@@ -105,7 +111,7 @@ impl Api {
         };
         let vault = Vault::from_keys(key_ring).unwrap();
         let outgoing = Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap();
-        let app = App::new(settings, Parts { store: store.clone(), vault, outgoing, media }).unwrap();
+        let app = App::new(settings, Parts { store: store.clone(), vault, outgoing, apps, media }).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(gateway::serve(app.clone(), listener, async {
             let _ = stopped.await;

@@ -48,6 +48,7 @@ pub(crate) async fn worker(api: &Api) {
         embedder: Arc::new(embedder),
         mailer: Mailer::new(&nobody()).unwrap(),
         outgoing: Outgoing::new(&OutgoingSettings { allow_private_networks: true, ..OutgoingSettings::default() }).unwrap(),
+        apps: activities::platform::Apps::default(),
         vault: Vault::from_keys(KeyRing::fresh("test").unwrap().expose_secret()).unwrap(),
         media: None,
         settings: WorkflowSettings::default(),

@@ -59,6 +59,7 @@ fn world(store: Store, model: &StandInModel, mail: &MailServer) -> World {
         embedder: Arc::new(embedder),
         mailer: mailer.unwrap(),
         outgoing: Outgoing::new(&outgoing).unwrap(),
+        apps: activities::platform::Apps::default(),
         vault: Vault::from_keys(&format!("k1:{}=", "A".repeat(43))).unwrap(),
         media: None,
         settings: WorkflowSettings::default(),

@@ -127,6 +127,7 @@ async fn a_start_waits_for_seven_round_trips() {
         store: Store::connect_lazy(database.as_str(), 2).unwrap(),
         vault: Vault::from_keys(KeyRing::fresh("test").unwrap().expose_secret()).unwrap(),
         outgoing: Outgoing::new(&OutgoingSettings::default()).unwrap(),
+        apps: activities::platform::Apps::default(),
         media: None,
     };
     tokio::spawn(gateway::serve(App::new(settings, parts).unwrap(), listener, std::future::pending()));

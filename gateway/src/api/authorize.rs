@@ -6,7 +6,11 @@
 #![expect(unused_qualifications, reason = "the parameters of utoipa::path are named in full by its own code")]
 
 use activities::{
-    platform::oauth::{self, Application, Pkce},
+    platform::{
+        self,
+        apps::needs_app,
+        oauth::{self, Returned},
+    },
     store::{
         lookup,
         oauth::{self as states, Authorization, LIFETIME_MINUTES, Taken},
@@ -32,12 +36,13 @@ use url::Url;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::connectors::{ConnectorView, platform_problem, save_account};
+use super::connectors::{ConnectorView, platform_problem, save_account, server};
 use crate::{
     access::{Role, anyone, may},
     app::App,
     auth::{Actor, Caller},
     extract::Params,
+    fields::Fields,
     idempotency::IdSource,
     problem::{ApiResult, Code, Problem},
 };
@@ -51,11 +56,11 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct AuthorizeParams {
-    /// `mastodon`. Bluesky takes an app password: `POST /v1/connectors`.
+    /// One that `GET /v1/platforms` says has OAuth. The others take what a person enters: `POST /v1/connectors`.
     #[param(value_type = String)]
     platform: Platform,
-    /// The address of the server that the account is on.
-    base_url: String,
+    /// The address of the server that the account is on, for Mastodon; others have one address.
+    base_url: Option<String>,
 }
 
 /// Where to send the person.
@@ -67,38 +72,32 @@ struct AuthorizeView {
     expires_at: DateTime<Utc>,
 }
 
-/// What is kept, sealed, until the person comes back.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    client_id: String,
-    client_secret: String,
-    verifier: String,
-}
-
 /// Begin to connect an account by OAuth
 ///
 /// Send the person to `authorize_url`; the platform sends them on to `/v1/connectors/callback`, which connects the account.
 #[utoipa::path(get, path = "/v1/connectors/authorize", tag = "connectors", operation_id = "authorize_connector", params(AuthorizeParams),
     responses((status = 200, body = AuthorizeView, description = "Where to send the person")))]
 async fn authorize(State(app): State<App>, caller: Caller, Params(params): Params<AuthorizeParams>) -> ApiResult<impl IntoResponse> {
-    if params.platform != Platform::Mastodon {
-        return Err(Problem::field("/platform", "has no OAuth here: connect it with POST /v1/connectors"));
+    let platform = params.platform;
+    let mut fields = Fields::default();
+    if !platform::has_oauth(platform) {
+        fields.bad("/platform", "has no OAuth here: connect it with POST /v1/connectors");
+    } else if needs_app(platform) && app.apps.client_id(platform).is_none() {
+        fields.bad("/platform", format!("is not set up on this installation: set platforms.{platform}.client_id"));
     }
-    let base_url = app.outgoing.check_url(&params.base_url).map_err(|e| Problem::field("/base_url", e.what()))?;
+    fields.done()?;
+    let mut fields = Fields::default();
+    let base_url = server(&app, platform, params.base_url.as_deref(), &mut fields);
+    fields.done()?;
+    let base_url = base_url.ok_or_else(|| Problem::new(Code::ValidationFailed))?;
     let redirect = redirect_uri(&app)?;
-    let application = oauth::register(&app.outgoing, &base_url, &redirect).await.map_err(|e| platform_problem(&e))?;
-    let (pkce, state) = (Pkce::generate(), BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>()));
+    let state = BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>());
     let hash: [u8; 32] = Sha256::digest(&state).into();
-    let kept = Kept {
-        client_id: application.client_id.clone(),
-        client_secret: application.client_secret.expose_secret().to_owned(),
-        verifier: pkce.verifier().expose_secret().to_owned(),
-    };
-    let plaintext = SecretString::from(serde_json::to_string(&kept).map_err(Problem::internal)?);
+    let begun = oauth::begin(&app.outgoing, &app.apps, platform, &base_url, &redirect, &state).await.map_err(|e| platform_problem(&e))?;
     let sealed =
-        app.vault.seal(&states::seal_context(caller.org, &hash), plaintext.expose_secret().as_bytes()).map_err(Problem::internal)?;
+        app.vault.seal(&states::seal_context(caller.org, &hash), begun.kept.expose_secret().as_bytes()).map_err(Problem::internal)?;
     let authorization = Authorization {
-        platform: params.platform,
+        platform,
         base_url: base_url.to_string(),
         sealed: sealed.as_bytes().to_vec(),
         begun_by: caller.id(),
@@ -107,9 +106,8 @@ async fn authorize(State(app): State<App>, caller: Caller, Params(params): Param
     let mut tx = app.store.in_org(caller.org).await?;
     states::begin(&mut tx, &hash, &authorization).await?;
     tx.commit().await?;
-    let url = oauth::authorize_url(&base_url, &application, &redirect, &state, &pkce).map_err(Problem::internal)?;
     let expires_at = Utc::now() + TimeDelta::minutes(LIFETIME_MINUTES.into());
-    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(AuthorizeView { authorize_url: url.into(), expires_at })))
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(AuthorizeView { authorize_url: begun.authorize_url.into(), expires_at })))
 }
 
 /// What a platform sends the person back with. Servers add parameters of their own, so unknown ones are passed over.
@@ -154,14 +152,11 @@ async fn callback(State(app): State<App>, Params(params): Params<CallbackParams>
     if !may_still_connect(&app, org, &begun).await? {
         return Err(Problem::new(Code::AuthorizationUnknown).detail("Whoever began this may not connect accounts any more."));
     }
-    let opened = app.vault.open_text(&states::seal_context(org, &hash), &Sealed::from_bytes(begun.sealed)).map_err(Problem::internal)?;
-    let kept: Kept = serde_json::from_str(opened.expose_secret()).map_err(|_| Problem::internal("a stored authorisation is damaged"))?;
+    let kept = app.vault.open_text(&states::seal_context(org, &hash), &Sealed::from_bytes(begun.sealed)).map_err(Problem::internal)?;
     let base_url = app.outgoing.check_url(&begun.base_url).map_err(|e| platform_problem(&e))?;
-    let application = Application { client_id: kept.client_id, client_secret: kept.client_secret.into() };
-    let pkce = Pkce::from_verifier(kept.verifier.into());
-    let credentials = oauth::exchange_code(&app.outgoing, &base_url, &application, &redirect_uri(&app)?, &code, &pkce)
-        .await
-        .map_err(|e| platform_problem(&e))?;
+    let returned = Returned { redirect: &redirect_uri(&app)?, code: &code, kept: &kept };
+    let credentials =
+        oauth::finish(&app.outgoing, &app.apps, begun.platform, &base_url, returned).await.map_err(|e| platform_problem(&e))?;
     // Whose account it is, the token says.
     let connector = save_account(&app, org, IdSource::fresh(), begun.platform, base_url.as_str(), "", credentials).await?;
     // The address holds the code: it stays out of caches, and is told to no other page.

@@ -2,7 +2,7 @@
 
 use activities::{
     ActivityError,
-    platform::{self, Credentials},
+    platform::{self, Apps, BadInput, Credentials},
     store::connectors::{self, Connector},
 };
 use axum::{
@@ -18,6 +18,7 @@ use domain::{
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::connector::ForOrg;
@@ -26,7 +27,7 @@ use crate::{
     access::{Role, may},
     app::App,
     auth::Caller,
-    extract::{Id, Json, Params, named},
+    extract::{Id, Json, Params},
     fields::Fields,
     idempotency::IdSource,
     page::{Page, PageParams, Slice},
@@ -54,12 +55,13 @@ struct ConnectorInput {
     /// Its platform.
     #[schema(value_type = String)]
     platform: Platform,
-    /// Its server; needed for Mastodon, `https://bsky.social` unless said for Bluesky.
+    /// Its server; needed for Mastodon, `https://bsky.social` unless said for Bluesky, not taken where a platform has one address.
     #[serde(default)]
     base_url: Option<String>,
     /// Its name there.
     handle: String,
-    /// Mastodon: `access_token`. Bluesky: `app_password`, and `identifier` if it is not the handle. Written, never read back.
+    /// The fields that `GET /v1/platforms` lists for the platform (Mastodon: `access_token`; Bluesky: `app_password`, and `identifier` if it is not
+    /// the handle). Written, never read back.
     #[schema(value_type = Object)]
     credentials: Value,
 }
@@ -139,7 +141,7 @@ pub(super) async fn save_account(
     credentials: Credentials,
 ) -> ApiResult<Connector> {
     let (account, credentials, health) =
-        platform::connect(&app.outgoing, platform, base_url, handle, credentials).await.map_err(|e| platform_problem(&e))?;
+        platform::connect(&app.outgoing, &app.apps, platform, base_url, handle, credentials).await.map_err(|e| platform_problem(&e))?;
     let base_url = account.base_url.as_str().trim_end_matches('/').to_owned();
     let mut tx = app.store.in_org(org).await?;
     let known = connectors::same_account(&mut tx, platform, &base_url, &account.remote_id).await?;
@@ -171,26 +173,23 @@ pub(super) async fn save_account(
     Ok(stored)
 }
 
-/// Reads credentials and names the field that is wrong, never what is in it.
-fn read_credentials(platform: Platform, handle: &str, input: Value, fields: &mut Fields) -> Option<Credentials> {
-    // Somebody may have written a secret where the name of a field belongs: only what nobody would give as one is said again.
-    let plain = |name: &str| name.len() <= 24 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let at = |name: &str| if plain(name) { format!("/credentials/{name}") } else { "/credentials".to_owned() };
-    let given = || input.as_object().into_iter().flatten();
-    if let Some((name, _)) = given().find(|(_, value)| !value.is_string() && !value.is_null()) {
-        fields.bad(at(name), "must be a string");
+/// Reads credentials and names the fields that are wrong, never what is in them.
+fn read_credentials(platform: Platform, input: &Value, fields: &mut Fields) -> Option<Credentials> {
+    let read = Credentials::from_input(platform, input);
+    read.map_err(|BadInput(bad)| bad.into_iter().for_each(|field| fields.bad(field.pointer, field.what))).ok()
+}
+
+/// The server that an account is on: the one that was given, where users may say, else the platform's own.
+pub(super) fn server(app: &App, platform: Platform, given: Option<&str>, fields: &mut Fields) -> Option<Url> {
+    if given.is_some() && Apps::is_fixed(platform) {
+        fields.bad("/base_url", format!("is not for {}: it has one address", platform.title()));
         return None;
     }
-    let unfit = given().find(|(_, v)| v.as_str().is_some_and(|v| v.is_empty() || !v.chars().all(|c| c.is_ascii_graphic())));
-    let unfit = unfit.map_or_else(|| "/credentials".to_owned(), |(name, _)| at(name));
-    match Credentials::from_input(platform, handle, input) {
-        Ok(credentials) => Some(credentials),
-        Err(error) => {
-            let what = error.what();
-            fields.bad(named(what).map_or(unfit, |(_, name)| at(name)), what);
-            None
-        }
-    }
+    let Some(address) = given.map(str::to_owned).or_else(|| app.apps.api_base(platform)) else {
+        fields.bad("/base_url", format!("is needed for {}: the address of the server", platform.title()));
+        return None;
+    };
+    app.outgoing.check_url(&address).map_err(|error| fields.bad("/base_url", error.what())).ok()
 }
 
 /// Connect an account, or connect it again
@@ -200,17 +199,12 @@ fn read_credentials(platform: Platform, handle: &str, input: Value, fields: &mut
     responses((status = 201, body = ConnectorView, description = "Connected")))]
 async fn connect(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<ConnectorInput>) -> ApiResult<impl IntoResponse> {
     let mut fields = Fields::default();
-    let base_url = input.base_url.or_else(|| input.platform.capabilities().api.map(str::to_owned));
-    match base_url.as_deref().map(|url| app.outgoing.check_url(url)) {
-        None => fields.bad("/base_url", format!("is needed for {}: the address of the server", input.platform.title())),
-        Some(Err(error)) => fields.bad("/base_url", error.what()),
-        Some(Ok(_)) => {}
-    }
+    let base_url = server(&app, input.platform, input.base_url.as_deref(), &mut fields);
     fields.text("/handle", &input.handle, 300);
-    let credentials = read_credentials(input.platform, &input.handle, input.credentials, &mut fields);
+    let credentials = read_credentials(input.platform, &input.credentials, &mut fields);
     fields.done()?;
     let (Some(base_url), Some(credentials)) = (base_url, credentials) else { return Err(Problem::new(Code::ValidationFailed)) };
-    let connector = save_account(&app, caller.org, ids, input.platform, &base_url, &input.handle, credentials).await?;
+    let connector = save_account(&app, caller.org, ids, input.platform, base_url.as_str(), &input.handle, credentials).await?;
     let location = format!("/v1/connectors/{}/status", connector.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(ConnectorView::from(connector))))
 }

@@ -21,7 +21,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Credentials, Health, Limits, Sending, Staged, Window,
+    Account, Adapter, Answered, Apps, Call, Credentials, Health, Limits, Sending, Staged, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
 };
@@ -235,7 +235,11 @@ impl Adapter for Bluesky {
         Box::pin(look(call, frozen))
     }
 
-    fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>> {
+    fn opens_sessions(&self) -> bool {
+        true
+    }
+
+    fn refresh<'a>(&'a self, call: Call<'a>, _apps: &'a Apps) -> BoxFuture<'a, ActivityResult<Credentials>> {
         Box::pin(session::refresh(call))
     }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::method;
 use crate::{
     error::{ActivityError, ActivityResult},
-    platform::{Call, Credentials, answer::expect_json},
+    platform::{Call, Credentials, REFRESH_TOKEN, answer::expect_json},
 };
 
 /// What both methods answer.
@@ -24,10 +24,10 @@ struct Opened {
 
 /// Renews the session by its refresh token; where there is none or it is not accepted, opens a new one with the app password.
 pub(super) async fn refresh(call: Call<'_>) -> ActivityResult<Credentials> {
-    let Credentials::Bluesky { identifier, app_password, refresh_jwt, .. } = call.credentials else {
-        return Err(ActivityError::rejected("these are not credentials for Bluesky"));
-    };
-    let renewed = match refresh_jwt {
+    let known = call.credentials;
+    let app_password = known.secret("app_password")?;
+    let identifier = known.fact("identifier").unwrap_or(&call.account.handle);
+    let renewed = match known.find(REFRESH_TOKEN) {
         Some(token) => {
             let url = method(call.account, "com.atproto.server.refreshSession")?;
             let request = call.http.once(Method::POST, url)?.bearer_auth(token.expose_secret());
@@ -49,14 +49,9 @@ pub(super) async fn refresh(call: Call<'_>) -> ActivityResult<Credentials> {
     if !call.account.remote_id.is_empty() && call.account.remote_id != did {
         return Err(ActivityError::credentials_expired(format!("the app password now opens another account, {did}")));
     }
-    Ok(Credentials::Bluesky {
-        identifier: identifier.clone(),
-        app_password: app_password.clone(),
-        access_expires_at: expiry(access_jwt.expose_secret()),
-        access_jwt: Some(access_jwt),
-        refresh_jwt: Some(refresh_jwt),
-        did: Some(did),
-    })
+    let expires_at = expiry(access_jwt.expose_secret());
+    let fresh = known.clone().with_token(access_jwt, expires_at).with_secret(REFRESH_TOKEN, refresh_jwt);
+    Ok(fresh.with_fact("identifier", identifier).with_fact("did", did))
 }
 
 /// The AT Protocol answers 400 `ExpiredToken` where others answer 401.

@@ -118,7 +118,7 @@ async fn refusals_are_told_apart_by_their_names() {
 async fn without_a_session_nothing_is_sent() {
     let server = MockServer::start().await;
     let (account, frozen) = frozen(&server);
-    let fresh = Credentials::from_input(Platform::Bluesky, "ann.example", json!({"app_password": "p"})).unwrap();
+    let fresh = Credentials::from_input(Platform::Bluesky, &json!({"app_password": "p"})).unwrap();
     assert_eq!(submit(&http(), &account, &fresh, Sending::text(&frozen)).await.value.name(), "credentials_expired");
     assert!(server.received_requests().await.unwrap().is_empty());
 }
@@ -173,7 +173,7 @@ async fn a_session_is_renewed_and_opened_anew_where_that_fails() {
     };
 
     renewing().respond_with(opened("next-1")).expect(1).mount(&server).await;
-    let renewed = refresh(&http(), &account, &credentials(Platform::Bluesky)).await.unwrap();
+    let renewed = refresh(&http(), &Apps::default(), &account, &credentials(Platform::Bluesky)).await.unwrap();
     assert_eq!(renewed.expires_at().map(|end| end.timestamp()), Some(1_800_000_000));
     assert_eq!(renewed.redact("next-1"), "[redacted]", "the next refresh token is kept");
 
@@ -181,7 +181,7 @@ async fn a_session_is_renewed_and_opened_anew_where_that_fails() {
         server.reset().await;
         renewing().respond_with(answer).mount(&server).await;
         opening().respond_with(opened("next-2")).expect(1).mount(&server).await;
-        let anew = refresh(&http(), &account, &credentials(Platform::Bluesky)).await.unwrap();
+        let anew = refresh(&http(), &Apps::default(), &account, &credentials(Platform::Bluesky)).await.unwrap();
         assert_eq!(anew.redact("next-2 planted-password"), "[redacted] [redacted]");
     }
 
@@ -189,13 +189,13 @@ async fn a_session_is_renewed_and_opened_anew_where_that_fails() {
     server.reset().await;
     renewing().respond_with(refused(503, "Upstream")).mount(&server).await;
     opening().respond_with(opened("next-3")).expect(0).mount(&server).await;
-    let error = refresh(&http(), &account, &credentials(Platform::Bluesky)).await.unwrap_err();
+    let error = refresh(&http(), &Apps::default(), &account, &credentials(Platform::Bluesky)).await.unwrap_err();
     assert!(matches!(error, ActivityError::Transient { .. }));
 
     server.reset().await;
     renewing().respond_with(refused(400, "ExpiredToken")).mount(&server).await;
     opening().respond_with(refused(401, "AuthenticationRequired")).mount(&server).await;
-    let error = refresh(&http(), &account, &credentials(Platform::Bluesky)).await.unwrap_err();
+    let error = refresh(&http(), &Apps::default(), &account, &credentials(Platform::Bluesky)).await.unwrap_err();
     assert!(matches!(&error, ActivityError::CredentialsExpired { .. }), "{error:?}");
 }
 
@@ -208,8 +208,9 @@ async fn connecting_opens_a_session_and_learns_the_did() {
         ResponseTemplate::new(200).set_body_json(json!({"did": DID, "handle": "ann.example", "active": active, "status": "takendown"}))
     };
     xrpc("com.atproto.server.getSession").respond_with(session(true)).up_to_n_times(1).mount(&server).await;
-    let input = Credentials::from_input(Platform::Bluesky, "@ann.example", json!({"app_password": "p"})).unwrap();
-    let (account, credentials, health) = connect(&http(), Platform::Bluesky, &server.uri(), "@ann.example", input).await.unwrap();
+    let input = Credentials::from_input(Platform::Bluesky, &json!({"app_password": "p"})).unwrap();
+    let (account, credentials, health) =
+        connect(&http(), &Apps::default(), Platform::Bluesky, &server.uri(), "@ann.example", input).await.unwrap();
     assert_eq!((account.remote_id.as_str(), account.handle.as_str(), account.send_class()), (DID, "ann.example", SendClass::A));
     assert_eq!(health.token_expires_at.map(|end| end.timestamp()), Some(1_800_000_000));
     xrpc("com.atproto.server.getSession").respond_with(session(false)).mount(&server).await;

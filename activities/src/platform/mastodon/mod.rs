@@ -2,7 +2,6 @@
 
 mod html;
 mod lookup;
-pub mod oauth;
 
 use domain::{
     metrics::Counters,
@@ -17,14 +16,20 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Credentials, Health, Limits, Sending, Staged, Window,
+    Account, Adapter, Answered, Call, Health, Limits, Sending, Staged, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
+    oauth::{Refresh, Rules},
 };
 use crate::error::{ActivityError, ActivityResult};
 
 /// The adapter.
 pub(super) struct Mastodon;
+
+/// <https://docs.joinmastodon.org/spec/oauth/>. There is no central registry: an application is registered on the account's own server. Tokens do
+/// not end.
+static OAUTH: Rules =
+    Rules { authorize: "oauth/authorize", token: "oauth/token", register: Some("api/v1/apps"), refresh: Refresh::None, ..Rules::STANDARD };
 
 /// An id: a string in Mastodon, a number in some of its likes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -92,10 +97,7 @@ async fn health(call: Call<'_>) -> ActivityResult<Answered<Health>> {
     let software = software(call).await?;
     let acct = verified.value.acct;
     let handle = if acct.contains('@') { acct } else { format!("{acct}@{domain}") };
-    let scopes = match call.credentials {
-        Credentials::Mastodon { scope: Some(scope), .. } => scope.split_whitespace().map(str::to_owned).collect(),
-        _ => Vec::new(),
-    };
+    let scopes = call.credentials.scopes().to_vec();
     Ok(Answered { value: Health { remote_id, handle, software, limits, token_expires_at: None, scopes }, budget })
 }
 
@@ -210,9 +212,8 @@ impl Adapter for Mastodon {
         Box::pin(lookup::resolve(call, frozen, window))
     }
 
-    fn refresh<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, ActivityResult<Credentials>> {
-        // Mastodon's tokens do not expire.
-        Box::pin(async move { Ok(call.credentials.clone()) })
+    fn oauth(&self) -> Option<&'static Rules> {
+        Some(&OAUTH)
     }
 
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>> {

@@ -2,7 +2,6 @@ use domain::{
     platform::Platform,
     publication::{ReplyTo, SendClass, Sent, Submission},
 };
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
@@ -11,7 +10,7 @@ use wiremock::{
 
 use super::*;
 use crate::platform::{
-    check, connect, delete, freeze, metrics, submit,
+    Apps, check, connect, delete, freeze, metrics, submit,
     tests::{account, credentials, http, intent, post},
 };
 
@@ -130,7 +129,8 @@ async fn instance_server(nodeinfo: Option<&str>, v2: bool) -> MockServer {
 #[tokio::test]
 async fn connecting_learns_whose_the_token_is_and_what_the_server_keeps() {
     let server = instance_server(Some("mastodon"), true).await;
-    let (account, _, health) = connect(&http(), Platform::Mastodon, &server.uri(), "@ann", credentials(Platform::Mastodon)).await.unwrap();
+    let (account, _, health) =
+        connect(&http(), &Apps::default(), Platform::Mastodon, &server.uri(), "@ann", credentials(Platform::Mastodon)).await.unwrap();
     assert_eq!((account.remote_id.as_str(), account.handle.as_str()), ("109", "ann@social.example"));
     assert_eq!(account.send_class(), SendClass::B);
     assert_eq!((health.limits.max_characters, health.limits.characters_per_url), (Some(500), Some(23)));
@@ -145,7 +145,8 @@ async fn connecting_learns_whose_the_token_is_and_what_the_server_keeps() {
 async fn a_server_that_names_other_or_no_software_is_looked_up_only() {
     for name in [Some("snac"), None] {
         let server = instance_server(name, false).await;
-        let (account, ..) = connect(&http(), Platform::Mastodon, &server.uri(), "", credentials(Platform::Mastodon)).await.unwrap();
+        let (account, ..) =
+            connect(&http(), &Apps::default(), Platform::Mastodon, &server.uri(), "", credentials(Platform::Mastodon)).await.unwrap();
         assert_eq!((account.software.as_deref(), account.send_class()), (name, SendClass::E));
         assert_eq!((account.handle.as_str(), account.limits.max_characters), ("ann@social.example", Some(5000)));
     }
@@ -154,7 +155,8 @@ async fn a_server_that_names_other_or_no_software_is_looked_up_only() {
 #[tokio::test]
 async fn a_token_of_somebody_else_is_refused() {
     let server = instance_server(Some("mastodon"), true).await;
-    let error = connect(&http(), Platform::Mastodon, &server.uri(), "bob", credentials(Platform::Mastodon)).await.unwrap_err();
+    let error =
+        connect(&http(), &Apps::default(), Platform::Mastodon, &server.uri(), "bob", credentials(Platform::Mastodon)).await.unwrap_err();
     assert_eq!(error.what(), "these credentials belong to @ann@social.example, not to @bob");
 }
 
@@ -180,49 +182,4 @@ async fn counters_and_deletion_ask_for_the_one_status() {
     assert!(matches!(error, ActivityError::NotFound { .. }));
     let paths: Vec<_> = server.received_requests().await.unwrap().iter().map(|request| request.url.path().to_owned()).collect();
     assert!(paths.iter().all(|path| path.starts_with("/api/v1/statuses/")), "an id stays one segment: {paths:?}");
-}
-
-#[tokio::test]
-async fn oauth_registers_asks_narrowly_and_exchanges_the_code() {
-    let server = MockServer::start().await;
-    answering(
-        &server,
-        "POST",
-        "/api/v1/apps",
-        r#"{"id":"7","name":"Pressroom","client_id":"cid","client_secret":"planted-secret","redirect_uri":"x"}"#,
-    )
-    .await;
-    answering(
-        &server,
-        "POST",
-        "/oauth/token",
-        r#"{"access_token":"planted-access","token_type":"Bearer","scope":"read:accounts write:statuses","created_at":1}"#,
-    )
-    .await;
-    let base: Url = server.uri().parse().unwrap();
-    let back: Url = "https://pressroom.example/v1/connectors/callback".parse().unwrap();
-    let application = oauth::register(&http(), &base, &back).await.unwrap();
-    // The verifier and challenge of RFC 7636, appendix B.
-    let pkce = oauth::Pkce::from_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into());
-    let url = oauth::authorize_url(&base, &application, &back, "st&te", &pkce).unwrap();
-    insta::assert_snapshot!("authorize_url", url.as_str().replace(&server.uri(), "https://social.example"));
-    let made = oauth::exchange_code(&http(), &base, &application, &back, &"the-code".into(), &pkce).await.unwrap();
-    let Credentials::Mastodon { access_token, scope, .. } = &made else { panic!("{made:?}") };
-    assert_eq!((access_token.expose_secret(), scope.as_deref()), ("planted-access", Some("read:accounts write:statuses")));
-    assert!(!format!("{made:?} {application:?} {pkce:?}").contains("planted"));
-    insta::assert_json_snapshot!("oauth", received(&server).await);
-    assert_ne!(oauth::Pkce::generate().challenge(), oauth::Pkce::generate().challenge());
-}
-
-#[tokio::test]
-async fn a_refused_code_is_not_repeated_in_the_error() {
-    let server = MockServer::start().await;
-    let answer = ResponseTemplate::new(400)
-        .set_body_json(json!({"error": "invalid_grant", "error_description": "code planted-code is used, planted-secret"}));
-    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
-    let application = oauth::Application { client_id: "cid".to_owned(), client_secret: "planted-secret".into() };
-    let base = server.uri().parse().unwrap();
-    let error =
-        oauth::exchange_code(&http(), &base, &application, &base, &"planted-code".into(), &oauth::Pkce::generate()).await.unwrap_err();
-    assert!(matches!(&error, ActivityError::Rejected { what } if what.contains("is used") && !what.contains("planted")), "{error}");
 }
