@@ -1,6 +1,7 @@
 //! What the platforms have, compared with what Pressroom says that they have.
 
 use activities::store::{
+    parts,
     posts::{self, Post},
     receipts::{self, Receipt},
     variants,
@@ -28,6 +29,8 @@ pub struct Entry {
     pub external_id: String,
     /// Its text.
     pub text: String,
+    /// The platform's id of what it answers.
+    pub answers: Option<String>,
 }
 
 impl Newsroom {
@@ -53,7 +56,9 @@ impl Newsroom {
     #[must_use]
     pub fn books(&self, platform: Platform) -> Vec<Entry> {
         match platform {
-            Platform::Mastodon => self.mastodon.books().into_iter().map(|s| Entry { external_id: s.id, text: s.text }).collect(),
+            Platform::Mastodon => {
+                self.mastodon.books().into_iter().map(|s| Entry { external_id: s.id, text: s.text, answers: s.in_reply_to_id }).collect()
+            }
             Platform::Bluesky => self
                 .bluesky
                 .books()
@@ -61,6 +66,7 @@ impl Newsroom {
                 .map(|r| Entry {
                     external_id: r.uri,
                     text: r.value.get("text").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned(),
+                    answers: r.value.pointer("/reply/parent/uri").and_then(serde_json::Value::as_str).map(str::to_owned),
                 })
                 .collect(),
         }
@@ -102,6 +108,48 @@ impl Newsroom {
             ensure!(receipt.outcome.as_deref() != Some("unknown"), "{id}: an attempt was followed by another unresolved: {}", say());
             ensure!(receipt.body_hash == last.body_hash, "{id}: attempts sent different bytes: {}", say());
         }
+        Ok(told)
+    }
+
+    /// Every part of the post is on its platform exactly once, in order, hanging where it should, and rows and receipts name these very entries.
+    /// `texts` are those of the parts; a part whose text begins with `comment:` hangs on the first.
+    ///
+    /// # Errors
+    /// The first thing that is not so.
+    pub async fn parts_are_there_once(&self, id: PostId, texts: &[&str]) -> anyhow::Result<Told> {
+        let told = self.told(id).await?;
+        let books = self.books(told.post.platform);
+        let say = || format!("{told:#?}\nin the books: {books:#?}");
+        let mut tx = self.in_org().await?;
+        let rows = parts::of_post(&mut tx, id).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+        drop(tx);
+        ensure!(rows.len() == texts.len(), "{id}: {} rows for {} parts: {}", rows.len(), texts.len(), say());
+        let mut places = Vec::new();
+        for (row, text) in rows.iter().zip(texts) {
+            let found: Vec<_> = books.iter().enumerate().filter(|(_, entry)| entry.text == *text).collect();
+            ensure!(found.len() == 1, "{id}: part {} is there {} times: {}", row.part, found.len(), say());
+            let (place, entry) = found.first().context("one entry")?;
+            let sent = row.sent.as_ref().with_context(|| format!("{id}: part {} is there, and its row does not say so", row.part))?;
+            ensure!(sent.external_id == entry.external_id, "{id}: the row of part {} names another entry: {}", row.part, say());
+            let parent = if text.starts_with("comment:") { 0 } else { places.len().saturating_sub(1) };
+            let expected = places.get(parent).and_then(|(_, id): &(usize, String)| (row.part > 0).then(|| id.clone()));
+            ensure!(entry.answers == expected, "{id}: part {} hangs elsewhere: {}", row.part, say());
+            places.push((*place, entry.external_id.clone()));
+            let of_part: Vec<_> = told.receipts.iter().filter(|r| r.part == row.part).collect();
+            let published = of_part.iter().filter(|r| r.outcome.as_deref() == Some("published")).count();
+            ensure!(published == 1, "{id}: {published} receipts of part {} say published: {}", row.part, say());
+            let last = of_part.last().context("a receipt")?;
+            ensure!(last.external_id.as_ref() == Some(&entry.external_id), "{id}: the receipt names another entry: {}", say());
+            ensure!(last.parts == i32::try_from(texts.len())?, "{id}: the receipt tells another number of parts: {}", say());
+            for (i, receipt) in of_part.iter().enumerate() {
+                ensure!(usize::try_from(receipt.attempt)? == i + 1, "{id}: attempts are not counted one by one: {}", say());
+                ensure!(receipt.body_hash == last.body_hash, "{id}: attempts sent different bytes: {}", say());
+            }
+        }
+        ensure!(places.is_sorted(), "{id}: the parts are out of order: {}", say());
+        ensure!(told.post.status == PostStatus::Published, "{id}: all parts are there, and the row says {}: {}", told.post.status, say());
+        let first = places.first().map(|(_, id)| id);
+        ensure!(told.post.external_id.as_ref() == first, "{id}: the post is not where its first part is: {}", say());
         Ok(told)
     }
 

@@ -19,7 +19,7 @@ use domain::{
     brief::{Brief, Language},
     ids::{BriefId, ConnectorId, PostId, RunId, VariantId},
     platform::Platform,
-    post::PostStatus,
+    post::{PostOptions, PostStatus},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub(crate) async fn people_and_brand(newsroom: &Newsroom) -> anyhow::Result<()> 
         variants_per_post: 1,
         approval: Approval::Required,
         schedule: None,
-        options: domain::post::PostOptions::default(),
+        options: PostOptions::default(),
         run_id: RunId::derived(newsroom.org.uuid(), "by hand"),
     };
     campaigns::insert(&mut tx, &campaign).await.map_err(told)?;
@@ -143,8 +143,20 @@ impl Newsroom {
     /// # Errors
     /// When the database cannot answer.
     pub async fn approved_text(&self, platform: Platform, text: &str) -> anyhow::Result<PostId> {
+        self.approved_with(platform, text, &PostOptions::default()).await
+    }
+
+    /// A post that a person has approved, with this text and these options.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn approved_with(&self, platform: Platform, text: &str, options: &PostOptions) -> anyhow::Result<PostId> {
         let (id, variant) = self.waiting_text(platform, text).await?;
         let mut tx = self.in_org().await?;
+        if !options.is_default() {
+            let set = posts::set_options(&mut tx, id, options).await.map_err(told)?;
+            anyhow::ensure!(set, "the options could not be set");
+        }
         let approved = posts::approve(&mut tx, id, variant, text, "editor@testers.example").await.map_err(told)?;
         anyhow::ensure!(approved, "the post could not be approved");
         tx.commit().await.map_err(told)?;

@@ -73,6 +73,8 @@ codes! {
     AlreadyDecided = "already-decided", CONFLICT, "The post was decided on before";
     /// The post is being sent, was sent, or will not be.
     PostNotRewritable = "post-not-rewritable", CONFLICT, "The post's texts cannot be changed any more";
+    /// Something of the post is out, or may be, or it has ended.
+    PostNotChangeable = "post-not-changeable", CONFLICT, "What the post has beside its text cannot be changed now";
     /// Only an approved post can be scheduled.
     PostNotSchedulable = "post-not-schedulable", CONFLICT, "The post cannot be scheduled now";
     /// The post was sent or has ended.

@@ -4,7 +4,16 @@
 //! retried, sorts its errors, opens its span, counts it, refuses to act while a journal is being replayed, and holds the crash points that
 //! chaos tests use. `ctx.run` is banned elsewhere by lint.
 
-use std::{fmt, future::Future, ops::Deref, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use activities::{ActivityError, ActivityResult};
 use futures::future::BoxFuture;
@@ -235,27 +244,43 @@ pub enum CrashPoint {
 }
 
 /// At which step a chaos test ends this process with SIGKILL; none outside tests.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CrashPlan(Option<(String, CrashPoint)>);
+#[derive(Debug, Clone, Default)]
+pub struct CrashPlan(Option<Crash>);
+
+#[derive(Debug, Clone)]
+struct Crash {
+    step: String,
+    point: CrashPoint,
+    /// How often it is still to be passed.
+    left: Arc<AtomicU32>,
+}
 
 impl CrashPlan {
-    /// Reads `step.name:before` or `step.name:after`; anything else is no plan.
+    /// Reads `step.name:before` or `step.name:after`, which mean the first time, or `step.name:after:3` for the third; anything else is no plan.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (step, point) = text.rsplit_once(':')?;
+        let mut words = text.split(':');
+        let (step, point, times) = (words.next()?, words.next()?, words.next());
         let point = match point {
             "before" => CrashPoint::Before,
             "after" => CrashPoint::After,
             _ => return None,
         };
-        Some(Self(Some((step.to_owned(), point))))
+        let times = times.map_or(Some(1), |times| times.parse::<u32>().ok().filter(|n| *n > 0))?;
+        let whole = !step.is_empty() && words.next().is_none();
+        whole.then(|| Self(Some(Crash { step: step.to_owned(), point, left: Arc::new(AtomicU32::new(times)) })))
     }
 
     fn reach(&self, step: &str, point: CrashPoint) {
-        if self.0.as_ref().is_some_and(|(s, p)| s == step && *p == point) {
+        if self.is_met(step, point) {
             // SIGKILL to ourselves: no destructor runs, no buffer is flushed, as in a real crash.
             let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
         }
+    }
+
+    /// Counts a point that was reached; true when it is the one.
+    fn is_met(&self, step: &str, point: CrashPoint) -> bool {
+        self.0.as_ref().is_some_and(|crash| crash.step == step && crash.point == point && crash.left.fetch_sub(1, Ordering::Relaxed) == 1)
     }
 }
 
@@ -287,9 +312,16 @@ mod tests {
 
     #[test]
     fn a_crash_plan_names_a_step_and_a_point() {
-        assert_eq!(CrashPlan::parse("bluesky.submit:after"), Some(CrashPlan(Some(("bluesky.submit".into(), CrashPoint::After)))));
-        assert_eq!(CrashPlan::parse("bluesky.submit"), None);
-        assert_eq!(CrashPlan::parse("bluesky.submit:inside"), None);
+        let first = CrashPlan::parse("bluesky.submit:after").unwrap();
+        assert!(!first.is_met("bluesky.submit", CrashPoint::Before) && !first.is_met("store.arm", CrashPoint::After));
+        assert!(first.is_met("bluesky.submit", CrashPoint::After));
+        let third = CrashPlan::parse("bluesky.submit:before:3").unwrap();
+        let met: Vec<_> = (0..5).map(|_| third.is_met("bluesky.submit", CrashPoint::Before)).collect();
+        assert_eq!(met, [false, false, true, false, false]);
+        for none in ["bluesky.submit", "bluesky.submit:inside", "bluesky.submit:after:0", "bluesky.submit:after:x", "a:after:1:2", ":after"]
+        {
+            assert!(CrashPlan::parse(none).is_none(), "{none}");
+        }
     }
 
     #[tokio::test]

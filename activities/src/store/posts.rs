@@ -371,15 +371,15 @@ pub async fn cancel(tx: &mut OrgTx, id: PostId, revision: i32, note: Option<&str
     Ok(row.is_some())
 }
 
-/// Replaces what a post has beside its text, and voids its approval. False, and nothing changed, if it is in a state in which it cannot be changed,
-/// or something of it is out or may be.
+/// Replaces what a post has beside its text, and voids its approval. False, and nothing changed, while its texts are written (they would be judged
+/// without it), once it has ended, or where something of it is out or may be.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn set_options(tx: &mut OrgTx, id: PostId, options: &PostOptions) -> ActivityResult<bool> {
     let row = sqlx::query_scalar!(
         "UPDATE posts SET options = $2
-         WHERE id = $1 AND status IN ('drafting', 'draft', 'needs_approval', 'approved', 'scheduled')
+         WHERE id = $1 AND status IN ('draft', 'needs_approval', 'approved', 'scheduled')
            AND NOT EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL
                            AND (outcome IS NULL OR outcome IN ('unknown', 'published')))
          RETURNING id",

@@ -12,6 +12,7 @@ mod deciding;
 mod digests;
 mod house;
 mod idempotency;
+mod post_options;
 mod publishing;
 mod reading_along;
 mod round_trips;

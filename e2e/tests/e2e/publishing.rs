@@ -4,8 +4,10 @@
 mod asked;
 mod credentials;
 mod faults;
+mod files;
 mod late;
 mod plans;
+mod threads;
 
 use domain::platform::Platform;
 

@@ -107,6 +107,7 @@ async fn another_orgs_ids_in_a_body_are_refused_by_their_pointer() {
         "POST /v1/campaigns /connectors/0",
         "POST /v1/digests/subscriptions /brand_id",
         "POST /v1/posts/{id}/approve /variant_id",
+        "PATCH /v1/posts/{id} /assets/0",
     ] {
         assert!(tried.iter().any(|name| name == wanted), "{wanted} was not tried: {tried:#?}");
     }

@@ -77,6 +77,7 @@ async fn score(State(app): State<App>, caller: Caller, Id(id): Id<VariantId>) ->
     let mut tx = app.store.in_org(caller.org).await?;
     let variant = variants::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let scored = drafting::score_variant(&mut tx, variant).await?;
+    let shown = VariantView::read(&mut tx, scored).await?;
     tx.commit().await?;
-    Ok(axum::Json(scored.into()))
+    Ok(axum::Json(shown))
 }

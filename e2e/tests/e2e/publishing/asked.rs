@@ -35,10 +35,19 @@ async fn a_server_that_ignores_keys_gets_the_post_once_all_the_same() -> anyhow:
 
 /// Posts a text past Pressroom, as a person with another client does.
 async fn by_another_client(newsroom: &Newsroom, text: &str) -> anyhow::Result<String> {
+    post_past_us(newsroom, serde_json::json!({ "status": text })).await
+}
+
+/// The same, as an answer to another post.
+pub(super) async fn by_another_client_in(newsroom: &Newsroom, text: &str, answers: &str) -> anyhow::Result<String> {
+    post_past_us(newsroom, serde_json::json!({ "status": text, "in_reply_to_id": answers })).await
+}
+
+async fn post_past_us(newsroom: &Newsroom, body: serde_json::Value) -> anyhow::Result<String> {
     let answer = reqwest::Client::new()
         .post(format!("{}/api/v1/statuses", newsroom.mastodon.base_url()))
         .bearer_auth("mastodon-stand-in-token")
-        .json(&serde_json::json!({ "status": text }))
+        .json(&body)
         .send()
         .await?
         .error_for_status()?;

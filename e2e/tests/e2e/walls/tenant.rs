@@ -70,6 +70,8 @@ impl Tenant {
                  v AS (INSERT INTO variants (id, org_id, post_id, position, content, language) VALUES ($3, $1, $2, 0, 'A text.', 'en')),
                  w AS (INSERT INTO voices (id, org_id, brand_id, version, examples, failure)
                        SELECT gen_random_uuid(), $1, b.id, 1, 0, 'no model' FROM brands b WHERE b.org_id = $1),
+                 -- As if it had been uploaded and looked at: a post refers to such a file only.
+                 a AS (UPDATE assets SET verified_at = now() WHERE org_id = $1),
                  m AS (INSERT INTO metric_readings (id, org_id, post_id, observed_at, source_id, likes) VALUES (gen_random_uuid(), $1, $2, now(), 's', 1))
             INSERT INTO digests (id, org_id, subscription_id, brand_id, period_start, period_end, data, summary, html, text, message_id)
             SELECT $5, $1, s.id, s.brand_id, now() - interval '1 day', now(), $6, 'words', '<p>words</p>', 'words', '<m@x>'

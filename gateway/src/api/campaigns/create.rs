@@ -1,5 +1,7 @@
 //! How a campaign is started: one look at everything that it names, one insert, one send.
 
+use std::collections::BTreeSet;
+
 use activities::store::{
     briefs,
     campaigns::{self, Approval, Materials, NewCampaign},
@@ -8,7 +10,9 @@ use axum::{extract::State, response::Response};
 use chrono::Utc;
 use domain::{
     brief::Brief,
-    ids::{BrandId, BriefId, CampaignId, ConnectorId, OrgId, RunId},
+    ids::{AssetId, BrandId, BriefId, CampaignId, ConnectorId, OrgId, RunId},
+    platform::Disclosure,
+    post::{PostOptions, Threading},
     schedule::ScheduleSpec,
 };
 use serde::Deserialize;
@@ -18,7 +22,7 @@ use workflows::campaign::CreateCampaign;
 
 use crate::{
     access::{Role, may},
-    api::{briefs::BriefText, started::Started},
+    api::{briefs::BriefText, posts::options, started::Started},
     app::App,
     auth::Caller,
     engine::{self, NotedBy, Start},
@@ -69,6 +73,21 @@ struct CampaignInput {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     schedule: Option<ScheduleSpec>,
+    /// The files that hang on each post, in order; at most 35. One post's can be changed later: `PATCH /v1/posts/{id}`, as can all that follows.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    assets: Vec<AssetId>,
+    /// A comment of our own that follows each post, up to 10,000 characters.
+    #[serde(default)]
+    first_comment: Option<String>,
+    /// What platforms are told of the posts' origin: `paid_partnership`, `own_brand`, `ai_generated`.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    disclosures: BTreeSet<Disclosure>,
+    /// How a text becomes a thread. `marked`: where a line holds only `---`. `split`: as well where it is too long for one post.
+    #[serde(default)]
+    #[schema(value_type = String, default = "marked")]
+    thread: Threading,
 }
 
 const fn three() -> i32 {
@@ -88,7 +107,9 @@ async fn create(State(app): State<App>, caller: Caller, ids: IdSource, Json(inpu
     let found = campaigns::materials(&mut tx, input.brand_id, input.brief_id, &input.connectors).await?;
     let connectors = input.connectors.clone();
     let written_here = input.brief.is_some();
-    let (campaign, brief) = check(input, &found, ids)?;
+    let mut fields = Fields::default();
+    options::check_files(&mut tx, &input.assets, &mut fields).await?;
+    let (campaign, brief) = check(input, &found, ids, fields)?;
     if written_here {
         briefs::insert(&mut tx, campaign.brief_id, campaign.brand_id, &brief).await?;
     }
@@ -108,8 +129,7 @@ pub(in crate::api) async fn begin(app: &App, org: OrgId, campaign: NewCampaign, 
 }
 
 /// Names everything that is wrong with a campaign; otherwise the campaign, and the brief that it carries out.
-fn check(input: CampaignInput, found: &Materials, ids: IdSource) -> ApiResult<(NewCampaign, Brief)> {
-    let mut fields = Fields::default();
+fn check(input: CampaignInput, found: &Materials, ids: IdSource, mut fields: Fields) -> ApiResult<(NewCampaign, Brief)> {
     if !(1..=5).contains(&input.variants_per_post) {
         fields.bad("/variants_per_post", "must be 1 to 5");
     }
@@ -142,6 +162,9 @@ fn check(input: CampaignInput, found: &Materials, ids: IdSource) -> ApiResult<(N
         }
     };
     accounts(&input.connectors, found, brief.as_ref(), &mut fields);
+    let options =
+        PostOptions { assets: input.assets, first_comment: input.first_comment, disclosures: input.disclosures, thread: input.thread };
+    options::check(&options, &mut fields);
     fields.done()?;
     let Some(brief) = brief else { return Err(Problem::not_found()) };
     let campaign = NewCampaign {
@@ -152,7 +175,7 @@ fn check(input: CampaignInput, found: &Materials, ids: IdSource) -> ApiResult<(N
         variants_per_post: input.variants_per_post,
         approval: input.approval,
         schedule: input.schedule,
-        options: domain::post::PostOptions::default(),
+        options,
         run_id: RunId::derived(ids.0, "campaign"),
     };
     Ok((campaign, brief))
