@@ -26,14 +26,23 @@ use sha2::{Digest, Sha256};
 
 use crate::{ActivityError, ActivityResult};
 
+mod archive;
 mod failure;
+pub mod fit;
 mod kind;
+mod mp4;
+mod picture;
+mod rendition;
 
 use failure::classify;
 pub use kind::MediaType;
+pub use rendition::{prepare, rendition};
 
 /// A presigned URL lives at most a week (AWS Signature Version 4, query parameters).
 const LONGEST_SIGNATURE: Duration = Duration::from_hours(7 * 24);
+
+/// The largest picture, in bytes: it is held in memory while it is looked at.
+const LARGEST_PICTURE: u64 = 64 * 1024 * 1024;
 
 /// Where media are kept.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -85,6 +94,15 @@ pub struct SignedRequest {
     pub url: String,
     /// Headers that have to be sent exactly so.
     pub headers: Vec<(String, String)>,
+}
+
+/// What a look into a file found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its width and height in pixels, as people see it.
+    pub size: (u32, u32),
+    /// How long a video lasts, in milliseconds.
+    pub duration_ms: Option<u64>,
 }
 
 /// What the store says about an object.
@@ -227,18 +245,26 @@ impl MediaStore {
         Ok(bytes)
     }
 
-    /// Reads what was uploaded and compares it with what was announced: length, SHA-256, and what it really is.
+    /// Reads what was uploaded and compares it with what was announced: length, SHA-256, and what it really is. A picture is decoded to its last
+    /// pixel, so that what is broken, or a bomb, is refused now and not when it is to be published.
     ///
     /// # Errors
-    /// [`ActivityError::Rejected`] says what differs; [`ActivityError::NotFound`] if there is nothing.
-    pub async fn verify(&self, org: OrgId, asset: AssetId, announced: &Announced) -> ActivityResult<()> {
+    /// [`ActivityError::Rejected`] says what differs or is wrong; [`ActivityError::NotFound`] if there is nothing.
+    pub async fn verify(&self, org: OrgId, asset: AssetId, announced: &Announced) -> ActivityResult<Found> {
         let expected = digest(&announced.sha256)?;
+        let is_picture = announced.content_type != MediaType::Mp4;
         let (mut hash, mut start, mut bytes) = (Sha256::new(), Vec::new(), 0_u64);
+        let (mut picture, mut end) = (Vec::new(), Vec::new());
         self.read(org, asset, |chunk| {
             hash.update(chunk);
             bytes += chunk.len() as u64;
             let missing = kind::SNIFFED.saturating_sub(start.len()).min(chunk.len());
             start.extend_from_slice(&chunk[..missing]);
+            if is_picture && bytes <= LARGEST_PICTURE {
+                picture.extend_from_slice(chunk);
+            }
+            end.extend_from_slice(&chunk[chunk.len().saturating_sub(archive::END)..]);
+            end.drain(..end.len().saturating_sub(archive::END));
         })
         .await?;
         if bytes != announced.bytes {
@@ -248,10 +274,55 @@ impl MediaStore {
             return Err(ActivityError::rejected("media: other bytes were uploaded than announced (SHA-256 differs)"));
         }
         match MediaType::of(&start) {
-            Some(real) if real == announced.content_type => Ok(()),
-            Some(real) => Err(ActivityError::rejected(format!("media: the file is {real}, not {}", announced.content_type))),
-            None => Err(ActivityError::rejected(format!("media: the file is none of {}", MediaType::names()))),
+            Some(real) if real == announced.content_type => {}
+            Some(real) => return Err(ActivityError::rejected(format!("media: the file is {real}, not {}", announced.content_type))),
+            None => return Err(ActivityError::rejected(format!("media: the file is none of {}", MediaType::names()))),
         }
+        if archive::is_archive(&end) {
+            return Err(ActivityError::rejected("media: the file is an archive as well"));
+        }
+        if !is_picture {
+            return self.film(&object_key(org, asset), bytes).await;
+        }
+        if bytes > LARGEST_PICTURE {
+            return Err(ActivityError::rejected(format!("media: a picture has at most {LARGEST_PICTURE} bytes")));
+        }
+        let kind = announced.content_type;
+        let look = rendition::with_pixels(move || picture::look(&picture, kind)).await?;
+        let look = look.map_err(|why| ActivityError::rejected(format!("media: {why}")))?;
+        Ok(Found { size: look.size, duration_ms: None })
+    }
+
+    /// What the header of a video says, wherever in the file it stands.
+    async fn film(&self, key: &str, bytes: u64) -> ActivityResult<Found> {
+        let mut at = 0;
+        let mut boxes = 0;
+        while let Some(next) = (at + 8 <= bytes && boxes < mp4::MOST_BOXES).then_some(at) {
+            boxes += 1;
+            let head = self.range(key, next, (next + 16).min(bytes)).await?;
+            let Some(found) = mp4::BoxHead::read(&head, bytes - next) else { break };
+            if &found.name == b"moov" {
+                if found.length > mp4::LARGEST_HEADER {
+                    break;
+                }
+                let moov = self.range(key, next, next + found.length).await?;
+                let Some((size, duration_ms)) = mp4::look(&moov) else { break };
+                return Ok(Found { size, duration_ms: Some(duration_ms) });
+            }
+            at = next + found.length;
+        }
+        Err(ActivityError::rejected(
+            "media: the video has no header that says how large and how long it is: it is broken, or not all of it was uploaded",
+        ))
+    }
+
+    /// Stores a file that was made from another; `key` is one of ours.
+    ///
+    /// # Errors
+    /// When the store is away or refuses.
+    pub(crate) async fn put(&self, key: &str, content_type: MediaType, bytes: Vec<u8>) -> ActivityResult<()> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type.as_str()).body(bytes.into());
+        put.send().await.map(|_| ()).map_err(|error| classify("put", error))
     }
 
     async fn read(&self, org: OrgId, asset: AssetId, mut take: impl FnMut(&[u8])) -> ActivityResult<()> {

@@ -10,7 +10,7 @@ use sqlx::types::Json;
 use super::{OrgTx, classify};
 use crate::{
     ActivityError, ActivityResult,
-    media::{Announced, MediaType, object_key},
+    media::{Announced, Found, MediaType, object_key},
 };
 
 /// What a file is to people.
@@ -73,6 +73,8 @@ pub struct Asset {
     pub rights: Rights,
     /// When it was found to be what was announced.
     pub verified_at: Option<DateTime<Utc>>,
+    /// What was found in it then.
+    pub found: Option<Found>,
     /// When it was announced.
     pub created_at: DateTime<Utc>,
 }
@@ -103,15 +105,22 @@ pub async fn announce(tx: &mut OrgTx, id: AssetId, announced: &Announced, alt: &
     Ok(())
 }
 
-/// Notes that the file is there and is what was announced; the first time counts.
+/// Notes that the file is there and is what was announced, and what was found in it; the first time counts.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn verified(tx: &mut OrgTx, id: AssetId) -> ActivityResult<()> {
-    sqlx::query!("UPDATE assets SET verified_at = now() WHERE id = $1 AND verified_at IS NULL", id.uuid())
-        .execute(tx.conn())
-        .await
-        .map_err(classify)?;
+pub async fn verified(tx: &mut OrgTx, id: AssetId, found: &Found) -> ActivityResult<()> {
+    let number = |n: u32| i32::try_from(n).map_err(ActivityError::rejected);
+    sqlx::query!(
+        "UPDATE assets SET verified_at = now(), width = $2, height = $3, duration_ms = $4 WHERE id = $1 AND verified_at IS NULL",
+        id.uuid(),
+        number(found.size.0)?,
+        number(found.size.1)?,
+        found.duration_ms.map(i64::try_from).transpose().map_err(ActivityError::rejected)?
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
     Ok(())
 }
 
@@ -122,7 +131,8 @@ pub async fn verified(tx: &mut OrgTx, id: AssetId) -> ActivityResult<()> {
 pub async fn get(tx: &mut OrgTx, id: AssetId) -> ActivityResult<Option<Asset>> {
     let row = sqlx::query_as!(
         Row,
-        r#"SELECT id, content_type, bytes, sha256, alt, rights AS "rights: Json<Rights>", verified_at, created_at FROM assets WHERE id = $1"#,
+        r#"SELECT id, content_type, bytes, sha256, alt, rights AS "rights: Json<Rights>", verified_at, width, height, duration_ms, created_at
+           FROM assets WHERE id = $1"#,
         id.uuid()
     )
     .fetch_optional(tx.conn())
@@ -138,7 +148,7 @@ pub async fn get(tx: &mut OrgTx, id: AssetId) -> ActivityResult<Option<Asset>> {
 pub async fn list(tx: &mut OrgTx, after: Option<AssetId>, limit: i64) -> ActivityResult<Vec<Asset>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT id, content_type, bytes, sha256, alt, rights AS "rights: Json<Rights>", verified_at, created_at
+        r#"SELECT id, content_type, bytes, sha256, alt, rights AS "rights: Json<Rights>", verified_at, width, height, duration_ms, created_at
            FROM assets WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2"#,
         after.map(AssetId::uuid),
         limit
@@ -157,6 +167,9 @@ struct Row {
     alt: String,
     rights: Json<Rights>,
     verified_at: Option<DateTime<Utc>>,
+    width: Option<i32>,
+    height: Option<i32>,
+    duration_ms: Option<i64>,
     created_at: DateTime<Utc>,
 }
 
@@ -167,12 +180,21 @@ impl Row {
             .find(|known| known.as_str() == self.content_type)
             .ok_or_else(|| ActivityError::rejected("a stored asset is of a type that this version does not know"))?;
         let bytes = u64::try_from(self.bytes).map_err(ActivityError::rejected)?;
+        let pixels = |n: i32| u32::try_from(n).map_err(ActivityError::rejected);
+        let found = match (self.width, self.height) {
+            (Some(width), Some(height)) => Some(Found {
+                size: (pixels(width)?, pixels(height)?),
+                duration_ms: self.duration_ms.map(u64::try_from).transpose().map_err(ActivityError::rejected)?,
+            }),
+            _ => None,
+        };
         Ok(Asset {
             id: AssetId::from_uuid(self.id),
             announced: Announced { content_type, bytes, sha256: self.sha256 },
             alt: self.alt,
             rights: self.rights.0,
             verified_at: self.verified_at,
+            found,
             created_at: self.created_at,
         })
     }

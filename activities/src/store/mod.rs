@@ -21,6 +21,7 @@ pub mod orgs;
 pub mod parts;
 pub mod posts;
 pub mod receipts;
+pub mod renditions;
 pub mod runs;
 pub mod sessions;
 pub mod tags;

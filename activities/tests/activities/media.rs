@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use activities::{
     ActivityError,
-    media::{Announced, MediaSettings, MediaStore, MediaType, SignedRequest, sha256_hex},
+    media::{Announced, Found, MediaSettings, MediaStore, MediaType, SignedRequest, sha256_hex},
 };
 use domain::ids::{AssetId, OrgId};
 use sandbox::s3::{ObjectStore, Options};
 use uuid::Uuid;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and some more";
+/// A picture of three by two pixels.
+const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x03\x00\x00\x00\x02\x08\x02\x00\x00\x00\x12\x16\xf1M\x00\x00\x00\x10IDATx\xdac\xb8\xe4`\x00A\x0cp\x16\x00OX\x07\x8d\xcd\x8f\x1d<\x00\x00\x00\x00IEND\xaeB`\x82";
 const HOUR: Duration = Duration::from_hours(1);
 
 struct Storage {
@@ -79,7 +80,7 @@ async fn an_upload_is_signed_checked_and_comes_back() {
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     assert!(answer.headers()["server"].to_str().unwrap().contains("stand-in"));
     assert_eq!(store.head(org(1), asset(1)).await.unwrap().bytes, PNG.len() as u64);
-    store.verify(org(1), asset(1), &what).await.unwrap();
+    assert_eq!(store.verify(org(1), asset(1), &what).await.unwrap(), Found { size: (3, 2), duration_ms: None });
     assert_eq!(store.get(org(1), asset(1)).await.unwrap(), PNG);
     let download = store.sign_download(org(1), asset(1), HOUR).await.unwrap();
     assert_eq!(reqwest::get(&download.url).await.unwrap().bytes().await.unwrap(), PNG);
@@ -131,6 +132,35 @@ async fn what_was_uploaded_must_be_what_was_announced() {
     assert!(refused(3, PNG, &jpeg).await.contains("the file is image/png, not image/jpeg"));
     let script = b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>";
     assert!(refused(4, script, &announced(script)).await.contains("none of"));
+    let half = &PNG[..PNG.len() - 20];
+    assert!(refused(5, half, &announced(half)).await.contains("broken"));
+    let archive = [PNG, b"a script in an archive", b"PK\x05\x06", &[0; 18]].concat();
+    assert!(refused(6, &archive, &announced(&archive)).await.contains("archive"));
+    let mut bomb = PNG.to_vec();
+    bomb[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
+    assert!(refused(7, &bomb, &announced(&bomb)).await.contains("media:"));
+}
+
+#[tokio::test]
+async fn a_video_tells_its_size_and_length_wherever_its_header_stands() {
+    let Storage { store, .. } = &storage().await;
+    let a_box = |name: &[u8], body: &[u8]| [&u32::try_from(body.len() + 8).unwrap().to_be_bytes(), name, body].concat();
+    let (mut mvhd, mut tkhd) = (vec![0; 100], vec![0; 84]);
+    mvhd[14..16].copy_from_slice(&600_u16.to_be_bytes());
+    mvhd[18..20].copy_from_slice(&1_200_u16.to_be_bytes());
+    tkhd[76..78].copy_from_slice(&640_u16.to_be_bytes());
+    tkhd[80..82].copy_from_slice(&480_u16.to_be_bytes());
+    let moov = a_box(b"moov", &[a_box(b"mvhd", &mvhd), a_box(b"trak", &a_box(b"tkhd", &tkhd))].concat());
+    let (kind, film) = (a_box(b"ftyp", b"isom\0\0\0\0"), a_box(b"mdat", &[7; 3_000]));
+    for (n, file) in [(1, [&kind[..], &moov, &film].concat()), (2, [&kind[..], &film, &moov].concat())] {
+        let what = Announced { content_type: MediaType::Mp4, ..announced(&file) };
+        assert!(upload(&store.sign_upload(org(1), asset(n), &what, HOUR).await.unwrap(), &file).await.status().is_success());
+        assert_eq!(store.verify(org(1), asset(n), &what).await.unwrap(), Found { size: (640, 480), duration_ms: Some(2_000) });
+    }
+    let cut = [&kind[..], &film].concat();
+    let what = Announced { content_type: MediaType::Mp4, ..announced(&cut) };
+    assert!(upload(&store.sign_upload(org(1), asset(3), &what, HOUR).await.unwrap(), &cut).await.status().is_success());
+    assert!(matches!(store.verify(org(1), asset(3), &what).await, Err(ActivityError::Rejected { what }) if what.contains("header")));
 }
 
 #[tokio::test]

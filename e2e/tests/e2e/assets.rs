@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::api_harness::{Answer, Api};
 
-pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and some more";
+/// A picture of three by two pixels.
+pub(crate) const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x03\x00\x00\x00\x02\x08\x02\x00\x00\x00\x12\x16\xf1M\x00\x00\x00\x10IDATx\xdac\xb8\xe4`\x00A\x0cp\x16\x00OX\x07\x8d\xcd\x8f\x1d<\x00\x00\x00\x00IEND\xaeB`\x82";
 
 pub(crate) fn announcement(bytes: &[u8]) -> Value {
     json!({
@@ -82,6 +83,7 @@ async fn a_file_is_taken_when_it_is_what_was_announced() {
     Answer::of(by_viewer).await.expect_problem(403, "forbidden");
     let done = api.post(&complete, &json!({})).await.expect(200);
     assert!(done["verified_at"].is_string(), "{done}");
+    assert_eq!((&done["width"], &done["height"], &done["duration_ms"]), (&json!(3), &json!(2), &Value::Null));
     assert_eq!(api.post(&complete, &json!({})).await.expect(200)["verified_at"], done["verified_at"], "the first time counts");
 
     // A page that calls itself a picture: whatever the store took, it is not taken here.

@@ -103,6 +103,12 @@ struct AssetView {
     rights: Rights,
     /// When the upload was found to be what was announced; null until then.
     verified_at: Option<DateTime<Utc>>,
+    /// Its width in pixels, as people see it; null until it was verified.
+    width: Option<u32>,
+    /// Its height in pixels, as people see it; null until it was verified.
+    height: Option<u32>,
+    /// How long a video lasts, in milliseconds.
+    duration_ms: Option<u64>,
     /// When it was announced.
     created_at: DateTime<Utc>,
 }
@@ -118,6 +124,9 @@ impl From<Asset> for AssetView {
             alt: asset.alt,
             rights: asset.rights,
             verified_at: asset.verified_at,
+            width: asset.found.map(|found| found.size.0),
+            height: asset.found.map(|found| found.size.1),
+            duration_ms: asset.found.and_then(|found| found.duration_ms),
             created_at: asset.created_at,
         }
     }
@@ -190,7 +199,8 @@ async fn announce(State(app): State<App>, caller: Caller, ids: IdSource, Json(in
 
 /// Say that a file is uploaded
 ///
-/// It is read and compared with what was announced: its length, its SHA-256, and by its first bytes what it really is. Only then can posts use it.
+/// It is read and compared with what was announced: its length, its SHA-256, and by its content what it really is: a picture is decoded to its last
+/// pixel; what is broken, an archive, or too large to be decoded is refused. Only then can posts use it.
 #[utoipa::path(post, path = "/v1/assets/{id}/complete", tag = "assets", operation_id = "complete_asset", params(("id" = String, Path)),
     responses((status = 200, body = AssetView, description = "It is what was announced"), (status = 404, description = "There is none"),
         (status = 503, description = "There is no object storage")))]
@@ -201,13 +211,13 @@ async fn complete(State(app): State<App>, caller: Caller, Id(id): Id<AssetId>) -
         return Ok(axum::Json(asset.into()));
     }
     // No transaction is open meanwhile: a large file takes its time.
-    store.verify(caller.org, id, &asset.announced).await.map_err(|error| match error {
+    let found = store.verify(caller.org, id, &asset.announced).await.map_err(|error| match error {
         ActivityError::NotFound { .. } => Problem::new(Code::AssetNotUploaded),
         ActivityError::Rejected { what } => Problem::new(Code::AssetRefused).detail(what),
         other => other.into(),
     })?;
     let mut tx = app.store.in_org(caller.org).await?;
-    assets::verified(&mut tx, id).await?;
+    assets::verified(&mut tx, id, &found).await?;
     let asset = assets::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     tx.commit().await?;
     Ok(axum::Json(asset.into()))
