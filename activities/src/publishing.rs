@@ -19,7 +19,7 @@ use domain::ids::{ConnectorId, OrgId, PostId};
 pub use self::{
     accounts::{account, check, limits, read_counters, refresh, seal_credentials},
     beginning::{Begun, DISCONNECTED, begin, mentions, strand, wait_in_lane, with_parts},
-    files::facts,
+    files::{facts, fit},
     looking::{LookedUp, look_up, record_absent},
     resolving::{Resolved, resolve_by_person},
     sending::{arm, frozen, receipt, record_published, submit},

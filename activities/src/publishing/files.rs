@@ -4,46 +4,43 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{AssetId, OrgId},
+    ids::{AssetId, OrgId, PostId},
     platform::Platform,
     policy::MediaFacts,
-    publication::PartMedia,
 };
 use url::Url;
 
 use super::Publishing;
 use crate::{
-    ActivityError, ActivityResult,
-    media::object_key,
+    ActivityError, ActivityResult, media,
     platform::MediaFile,
     store::{
         OrgTx,
         assets::{self, Asset},
+        posts,
     },
 };
 
 /// How long a platform can fetch a file under the address that it is given. Platforms that fetch do so when they are told of it, or soon after.
 const PUBLIC_FOR: Duration = Duration::from_hours(6);
 
-/// A file as a platform gets it.
-struct Fitted {
-    /// What it is.
-    media: PartMedia,
-    /// Where it lies in the media store.
-    key: String,
+/// Fits the files of a post to its platform, where that was not done before. Safe to repeat.
+///
+/// # Errors
+/// [`ActivityError::Rejected`] names the file that cannot be fitted, and why.
+pub async fn fit(p: &Publishing<'_>, org: OrgId, post: PostId, platform: Platform) -> ActivityResult<()> {
+    let mut tx = p.store.in_org(org).await?;
+    let assets = posts::require(&mut tx, post).await?.options.assets;
+    tx.commit().await?;
+    if assets.is_empty() {
+        return Ok(());
+    }
+    let store = p.media.ok_or_else(no_storage)?;
+    media::prepare(p.store, store, org, &assets, platform).await
 }
 
-/// The form of an asset that goes to `platform`: its own, as it was uploaded.
-fn fitted(org: OrgId, asset: &Asset, _platform: Platform) -> Fitted {
-    let media = PartMedia {
-        asset: asset.id,
-        content_type: asset.announced.content_type.as_str().to_owned(),
-        bytes: asset.announced.bytes,
-        sha256: asset.announced.sha256.clone(),
-        size: None,
-        alt: asset.alt.clone(),
-    };
-    Fitted { media, key: object_key(org, asset.id) }
+fn no_storage() -> ActivityError {
+    ActivityError::rejected("no object storage is set, so that files cannot be sent")
 }
 
 /// Why a file cannot be used at `now`, if so.
@@ -91,13 +88,13 @@ pub(super) async fn blocked(tx: &mut OrgTx, ids: &[AssetId], now: DateTime<Utc>)
 /// The files of a post in the form that goes to `platform`, in order.
 ///
 /// # Errors
-/// [`ActivityError::Rejected`] where a file is gone or none are kept.
+/// [`ActivityError::Rejected`] where a file is gone or none are kept; [`ActivityError::Transient`] where one was not fitted yet ([`fit`]).
 pub(super) async fn files(p: &Publishing<'_>, tx: &mut OrgTx, ids: &[AssetId], platform: Platform) -> ActivityResult<Vec<MediaFile>> {
     let mut files = Vec::with_capacity(ids.len());
     for (id, asset) in load(tx, ids).await? {
         let asset = asset.ok_or_else(|| ActivityError::rejected(format_args!("the file {id} is gone")))?;
-        let store = p.media.ok_or_else(|| ActivityError::rejected("no object storage is set, so that files cannot be sent"))?;
-        let Fitted { media, key } = fitted(tx.org(), &asset, platform);
+        let store = p.media.ok_or_else(no_storage)?;
+        let (media, key) = media::rendition(tx, &asset, platform).await?;
         let public_url = if platform.capabilities().media.fetched {
             let signed = store.sign_key(&key, PUBLIC_FOR).await?;
             Some(Url::parse(&signed.url).map_err(|_| ActivityError::rejected("the media store's address is none"))?)
@@ -118,6 +115,7 @@ pub(super) fn hide(files: &[MediaFile], text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use domain::publication::PartMedia;
     use uuid::Uuid;
 
     use super::*;
@@ -134,6 +132,7 @@ mod tests {
             alt: "Bread".to_owned(),
             rights: Rights { source: "ours".to_owned(), license: "all".to_owned(), expires_at: None },
             verified_at: Some(now),
+            found: None,
             created_at: now,
         }
     }
@@ -153,7 +152,14 @@ mod tests {
 
     #[test]
     fn an_address_that_opens_a_file_is_not_told() {
-        let media = fitted(OrgId::from_uuid(Uuid::nil()), &asset(), Platform::Mastodon).media;
+        let media = PartMedia {
+            asset: asset().id,
+            content_type: "image/png".to_owned(),
+            bytes: 0,
+            sha256: String::new(),
+            size: None,
+            alt: String::new(),
+        };
         let file = MediaFile::held(media, Some("https://s3.example/a?X-Sig=secret".parse().unwrap()), Bytes::new());
         let said = "could not fetch https://s3.example/a?X-Sig=secret: 404";
         assert_eq!(hide(&[file], said), "could not fetch [address of the file]: 404");

@@ -1,6 +1,15 @@
 //! Media through the API: announced, uploaded to real object storage, and looked at before anybody may use them.
 
-use activities::media::{MediaStore, sha256_hex};
+use activities::{
+    ActivityError,
+    media::{MediaStore, prepare, rendition, sha256_hex},
+    platform::MediaFile,
+    store::assets,
+};
+use domain::{
+    ids::{AssetId, OrgId},
+    platform::Platform,
+};
 use gateway::{GatewaySettings, access::Role};
 use reqwest::{Method, StatusCode};
 use sandbox::s3::{ObjectStore, Options};
@@ -103,6 +112,36 @@ async fn a_file_is_taken_when_it_is_what_was_announced() {
     let page = api.get("/v1/assets?limit=1").await.expect(200);
     let next = api.get(&format!("/v1/assets?limit=1&cursor={}", page["next_cursor"].as_str().unwrap())).await.expect(200);
     assert_eq!((&next["items"][0]["id"], &next["next_cursor"]), (&pretended["id"], &Value::Null));
+}
+
+#[tokio::test]
+async fn a_picture_is_fitted_to_a_platform_once() {
+    let (media, _storage) = storage().await;
+    let api = Api::start_storing(GatewaySettings::default(), media.clone()).await;
+    let announced = api.post("/v1/assets", &announcement(PNG)).await.expect(201);
+    assert!(upload(&announced, PNG).await.is_success());
+    let id: AssetId = announced["id"].as_str().unwrap().parse().unwrap();
+    api.post(&format!("/v1/assets/{id}/complete"), &json!({})).await.expect(200);
+
+    let mut tx = api.store.in_org(api.org).await.unwrap();
+    let asset = assets::get(&mut tx, id).await.unwrap().unwrap();
+    let early = rendition(&mut tx, &asset, Platform::Bluesky).await.unwrap_err();
+    assert!(matches!(&early, ActivityError::Transient { what } if what.contains(&id.to_string())), "{early}");
+    tx.commit().await.unwrap();
+    for _ in 0..2 {
+        prepare(&api.store, &media, api.org, &[id], Platform::Bluesky).await.unwrap();
+    }
+    let mut tx = api.store.in_org(api.org).await.unwrap();
+    let (part, key) = rendition(&mut tx, &asset, Platform::Bluesky).await.unwrap();
+    assert_eq!((part.size, part.alt.as_str()), (Some((3, 2)), "A bag of coffee"));
+    assert!(key.starts_with(&format!("{}/{id}.bluesky-", api.org)), "{key}");
+    let file = MediaFile::stored(part.clone(), None, media, key).read().await.unwrap();
+    assert_eq!((sha256_hex(&file), file.len() as u64), (part.sha256, part.bytes));
+    assert!(rendition(&mut tx, &asset, Platform::Mastodon).await.is_err(), "another platform has another form");
+    drop(tx);
+    let stranger = OrgId::from_uuid(uuid::Uuid::now_v7());
+    let mut tx = api.store.in_org(stranger).await.unwrap();
+    assert!(rendition(&mut tx, &asset, Platform::Bluesky).await.is_err(), "another org has none of it");
 }
 
 #[tokio::test]

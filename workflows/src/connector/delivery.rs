@@ -109,6 +109,21 @@ impl Connector {
         let mut number = if first { d.begun.attempts } else { 0 };
         let mut open = first && d.begun.open;
         let mut staged = !d.begun.stages(part) || (first && (d.begun.frozen || open));
+        if part == 0 && d.begun.media {
+            match self.fit(ctx, d).await {
+                Ok(()) => {}
+                Err(cancelled) if cancelled.is_cancelled() => return Err(cancelled.into()),
+                // What may be out already is looked for, whatever became of its files.
+                Err(_) if open => {}
+                Err(Failure(ActivityError::Rejected { what } | ActivityError::NotFound { what })) => {
+                    return self.refused(ctx, d, part, what).await.map(Err);
+                }
+                Err(_) => {
+                    self.wait(ctx, d, "its files cannot be read now".to_owned()).await?;
+                    return Ok(Err(Done::WaitFor(self.world.settings.rest())));
+                }
+            }
+        }
         for turn in 0..ATTEMPTS {
             if !staged {
                 match self.stage(ctx, d, d.attempt(part, number)).await {

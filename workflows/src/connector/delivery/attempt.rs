@@ -24,6 +24,15 @@ pub(super) enum LookUp {
 }
 
 impl Connector {
+    /// Fits the post's files to its platform: work for the processor, and done once.
+    pub(super) async fn fit(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>) -> Result<(), Failure> {
+        let (org, id, platform) = (d.org, d.id, d.begun.platform);
+        step(ctx, &self.world, "media.fit", Retry::Attempts(6), move |w| async move {
+            publishing::fit(&w.publishing(), org, id, platform).await
+        })
+        .await
+    }
+
     /// Gives the platform what the part needs ahead. Repeatable, because nobody can see any of it.
     pub(super) async fn stage(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, attempt: Attempt) -> Result<Progress, Failure> {
         step(ctx, &self.world, d.begun.steps().stage, Retry::Attempts(6), move |w| async move {
