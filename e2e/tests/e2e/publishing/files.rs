@@ -1,7 +1,7 @@
 //! Files that may not be used (any more) stop their post before anything is sent.
 
 use activities::{
-    media::{Announced, MediaType},
+    media::{Announced, Found, MediaType},
     store::assets::{self, Rights},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,7 +21,7 @@ async fn asset(newsroom: &Newsroom, verified: bool, ends: Option<DateTime<Utc>>)
     let stored = async {
         assets::announce(&mut tx, id, &announced, "A loaf", &rights).await?;
         if verified {
-            assets::verified(&mut tx, id).await?;
+            assets::verified(&mut tx, id, &Found { size: (3, 2), duration_ms: None }).await?;
         }
         tx.commit().await
     };
