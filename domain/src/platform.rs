@@ -5,7 +5,10 @@
 
 mod bluesky;
 mod capabilities;
+mod discord;
 mod mastodon;
+mod slack;
+mod telegram;
 
 use std::{fmt, str::FromStr};
 
@@ -24,11 +27,17 @@ pub enum Platform {
     Mastodon,
     /// Bluesky (AT Protocol).
     Bluesky,
+    /// Telegram, through a bot.
+    Telegram,
+    /// Discord, through a bot or a webhook.
+    Discord,
+    /// Slack, through a bot.
+    Slack,
 }
 
 impl Platform {
     /// Every platform, in the order in which pages list them.
-    pub const ALL: &[Self] = &[Self::Mastodon, Self::Bluesky];
+    pub const ALL: &[Self] = &[Self::Mastodon, Self::Bluesky, Self::Telegram, Self::Discord, Self::Slack];
 
     /// What the platform can carry by its own documentation.
     #[must_use]
@@ -36,6 +45,9 @@ impl Platform {
         match self {
             Self::Mastodon => &mastodon::CAPABILITIES,
             Self::Bluesky => &bluesky::CAPABILITIES,
+            Self::Telegram => &telegram::CAPABILITIES,
+            Self::Discord => &discord::CAPABILITIES,
+            Self::Slack => &slack::CAPABILITIES,
         }
     }
 

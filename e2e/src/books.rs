@@ -55,21 +55,9 @@ impl Newsroom {
     /// Everything that a platform ever accepted for us, in order.
     #[must_use]
     pub fn books(&self, platform: Platform) -> Vec<Entry> {
-        match platform {
-            Platform::Mastodon => {
-                self.mastodon.books().into_iter().map(|s| Entry { external_id: s.id, text: s.text, answers: s.in_reply_to_id }).collect()
-            }
-            Platform::Bluesky => self
-                .bluesky
-                .books()
-                .into_iter()
-                .map(|r| Entry {
-                    external_id: r.uri,
-                    text: r.value.get("text").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned(),
-                    answers: r.value.pointer("/reply/parent/uri").and_then(serde_json::Value::as_str).map(str::to_owned),
-                })
-                .collect(),
-        }
+        let stand_in = self.stand_in(platform);
+        let entries = stand_in.logins().into_iter().flat_map(|login| stand_in.entries(&login.handle));
+        entries.map(|entry| Entry { external_id: entry.id, text: entry.text, answers: entry.parent }).collect()
     }
 
     /// The entries with the text of a post.

@@ -15,4 +15,4 @@ pub mod settings;
 pub mod wait;
 pub mod worker;
 
-pub use newsroom::{Newsroom, Plan};
+pub use newsroom::{Newsroom, PLATFORMS, Plan};

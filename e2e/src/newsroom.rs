@@ -21,6 +21,7 @@ use sandbox::{
     mastodon::{self, Mastodon},
     model::StandInModel,
     servers::TestStack,
+    social::{self, StandIn},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -31,6 +32,10 @@ use workflows::{
 };
 
 use crate::{engine::Engine, seed, settings, worker::Worker};
+
+/// The platforms that whole pipelines run on in these tests: one that knows repetitions by a key, one whose records have names. What a connector of any
+/// other platform does is proved in `activities/tests`.
+pub const PLATFORMS: &[Platform] = &[Platform::Mastodon, Platform::Bluesky];
 
 /// How a newsroom is set up.
 #[derive(Debug, Clone)]
@@ -90,6 +95,8 @@ pub struct Newsroom {
     pub mastodon: Mastodon,
     /// The Bluesky stand-in.
     pub bluesky: Bluesky,
+    /// The stand-ins of all other platforms.
+    pub social: Vec<Box<dyn StandIn>>,
     /// The stand-in for a language model.
     pub model: StandInModel,
     /// The stand-in for a mail server.
@@ -131,6 +138,8 @@ impl Newsroom {
             engine: Engine::new(stack.ingress_url(), stack.admin_url())?,
             mastodon: Mastodon::start(plan.mastodon.clone()).await?,
             bluesky: Bluesky::start(plan.bluesky.clone()).await?,
+            // Many posts in a short time are the test's doing.
+            social: social::every(&social::Options { throttled: false, ..social::Options::default() }).await?,
             model: StandInModel::start(plan.model.clone()).await?,
             mail: MailServer::start(plan.mail.clone()).await?,
             stack,
@@ -196,9 +205,22 @@ impl Newsroom {
     /// What goes wrong on a platform.
     #[must_use]
     pub fn faults(&self, platform: Platform) -> &sandbox::fault::FaultPlan {
+        self.stand_in(platform).faults()
+    }
+
+    /// A platform's stand-in.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn stand_in(&self, platform: Platform) -> &dyn StandIn {
         match platform {
-            Platform::Mastodon => self.mastodon.faults(),
-            Platform::Bluesky => self.bluesky.faults(),
+            Platform::Mastodon => &self.mastodon,
+            Platform::Bluesky => &self.bluesky,
+            other => {
+                let found = self.social.iter().find(|stand_in| stand_in.platform() == other.as_str());
+                found.unwrap_or_else(|| unreachable!("a stand-in for {other}")).as_ref()
+            }
         }
     }
 

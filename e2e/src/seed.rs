@@ -72,7 +72,7 @@ pub async fn brief(newsroom: &Newsroom, languages: &[Language]) -> anyhow::Resul
         tone: "warm".to_owned(),
         goal: Some("visit the shop".to_owned()),
         languages: languages.to_vec(),
-        platforms: Platform::ALL.to_vec(),
+        platforms: crate::PLATFORMS.to_vec(),
         regions: Vec::new(),
         competitors: Vec::new(),
         constraints: Vec::new(),
@@ -91,18 +91,9 @@ pub async fn brief(newsroom: &Newsroom, languages: &[Language]) -> anyhow::Resul
 /// What the platform or the database says.
 pub async fn account(newsroom: &Newsroom, platform: Platform) -> anyhow::Result<ConnectorId> {
     let id = newsroom.accounts.get(&platform).copied().unwrap_or_else(|| ConnectorId::from_uuid(Uuid::now_v7()));
-    let (base_url, handle, input) = match platform {
-        Platform::Mastodon => {
-            let account = newsroom.plan.mastodon.accounts.first().ok_or_else(|| anyhow::anyhow!("no account"))?;
-            (newsroom.mastodon.base_url(), account.handle.clone(), json!({ "access_token": account.token }))
-        }
-        Platform::Bluesky => {
-            let account = newsroom.plan.bluesky.accounts.first().ok_or_else(|| anyhow::anyhow!("no account"))?;
-            (newsroom.bluesky.base_url(), account.handle.clone(), json!({ "app_password": account.password }))
-        }
-    };
-    let credentials = Credentials::from_input(platform, &input).map_err(|bad| told(bad.into()))?;
-    let connected = platform::connect(&newsroom.outgoing()?, &Apps::default(), platform, base_url, &handle, credentials).await;
+    let login = newsroom.stand_in(platform).logins().into_iter().next().ok_or_else(|| anyhow::anyhow!("no account"))?;
+    let credentials = Credentials::from_input(platform, &login.credentials).map_err(|bad| told(bad.into()))?;
+    let connected = platform::connect(&newsroom.outgoing()?, &Apps::default(), platform, &login.base_url, &login.handle, credentials).await;
     let (account, credentials, health) = connected.map_err(told)?;
     let row = Connector {
         id,

@@ -25,7 +25,8 @@ pub(super) struct Complaint {
 }
 
 /// Reads the error of an answer: `{"error": "message"}` (Mastodon), `{"error": "Code", "message": "..."}` (AT Protocol), with
-/// `error_description` (OAuth), or `{"error": {"message", "code" or "type"}}` (Meta, Google, TikTok).
+/// `error_description` (OAuth), `{"error": {"message", "code" or "type"}}` (Meta, Google, TikTok), `{"message"}` (Discord) or
+/// `{"description"}` (Telegram).
 ///
 /// `hide` takes secrets out of a text. It sees the server's words before they are cut: of a secret that is cut in two, the first half would stay.
 pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Complaint {
@@ -43,7 +44,8 @@ pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Compl
         (Some(_), None, Some(description)) => description,
         (Some(code), None, None) => code.clone(),
         (None, _, Some(description)) => description,
-        (None, _, None) => String::new(),
+        // Discord's `message`, Telegram's `description`.
+        (None, message, None) => message.or_else(|| text(&body["description"])).unwrap_or_default(),
     };
     let says: String = says.chars().filter(|c| !c.is_control()).collect();
     let says: String = hide(&says).chars().take(QUOTE).collect();
@@ -117,6 +119,24 @@ pub(super) async fn send(
     published: impl FnOnce(&[u8]) -> Option<Sent>,
     special: impl FnOnce(StatusCode, &Complaint) -> Option<Submission>,
 ) -> Answered<Submission> {
+    transmit(call, request, |answer| conclude(call, answer, published, special)).await
+}
+
+/// As [`send`], for a platform whose status alone does not say it: `judge` sees every answer first, a success too. What it leaves is judged by its
+/// status, and a success that it did not understand is unknown.
+pub(super) async fn send_judged(
+    call: Call<'_>,
+    request: ActivityResult<reqwest::RequestBuilder>,
+    judge: impl FnOnce(&Answer) -> Option<Submission>,
+) -> Answered<Submission> {
+    transmit(call, request, |answer| judge(answer).unwrap_or_else(|| conclude(call, answer, |_| None, |_, _| None))).await
+}
+
+async fn transmit(
+    call: Call<'_>,
+    request: ActivityResult<reqwest::RequestBuilder>,
+    conclude: impl FnOnce(&Answer) -> Submission,
+) -> Answered<Submission> {
     let request = match request {
         Ok(request) => request,
         Err(ActivityError::CredentialsExpired { what }) => {
@@ -125,7 +145,7 @@ pub(super) async fn send(
         Err(error) => return Answered { value: Submission::NotSent { what: error.what().to_owned() }, budget: None },
     };
     match call.http.answer(request).await {
-        Ok(answer) => Answered { budget: budget(&answer), value: conclude(call, &answer, published, special) },
+        Ok(answer) => Answered { budget: budget(&answer), value: conclude(&answer) },
         Err(Failure::NotSent(what) | Failure::Refused(what)) => Answered { value: Submission::NotSent { what }, budget: None },
         Err(Failure::Broken(what)) => Answered { value: Submission::Unknown { what }, budget: None },
     }

@@ -35,7 +35,7 @@ pub struct RateBudget {
 
 impl RateBudget {
     /// Reads `X-RateLimit-*` (Mastodon: the end as RFC 3339) or `RateLimit-*` (Bluesky: as seconds since 1970; the IETF draft: as seconds from
-    /// now). `now` is our clock at the answer; the server's own `Date` goes before it, so that clocks that differ do no harm.
+    /// now; Discord: as fractional seconds since 1970). `now` is our clock at the answer; the server's own `Date` goes before it, so that clocks that differ do no harm.
     #[must_use]
     pub fn read(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Self> {
         let field = |name: &str| {
@@ -49,6 +49,11 @@ impl RateBudget {
             // More than thirty years from now is no window: it is a point in time.
             Ok(seconds) if seconds > 1_000_000_000 => DateTime::from_timestamp(seconds, 0)? - clock_lead(headers, now),
             Ok(seconds) => now + TimeDelta::try_seconds(seconds.max(0))?,
+            // Discord writes fractions of seconds since 1970.
+            Err(_) if reset.parse::<f64>().is_ok_and(|seconds| seconds > 1e9) => {
+                let (seconds, _) = reset.split_once('.')?;
+                DateTime::from_timestamp(seconds.parse().ok()?, 0)? + TimeDelta::seconds(1) - clock_lead(headers, now)
+            }
             Err(_) => DateTime::parse_from_rfc3339(reset).ok()?.to_utc() - clock_lead(headers, now),
         };
         Some(Self { limit: field("limit")?.parse().ok()?, remaining: field("remaining")?.parse().ok()?, reset_at })
@@ -104,6 +109,12 @@ mod tests {
             let budget = RateBudget::read(&headers(&[(names[0], "300"), (names[1], "7"), (names[2], reset)]), now());
             assert_eq!(budget, Some(RateBudget { limit: 300, remaining: 7, reset_at: now() + TimeDelta::minutes(5) }), "{reset}");
         }
+    }
+
+    #[test]
+    fn an_end_with_a_fraction_is_the_second_after_it() {
+        let pairs = [("x-ratelimit-limit", "5"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795262700.123")];
+        assert_eq!(RateBudget::read(&headers(&pairs), now()).unwrap().reset_at, now() + TimeDelta::seconds(301));
     }
 
     #[test]

@@ -12,10 +12,15 @@ pub mod apps;
 mod bluesky;
 mod budget;
 mod credentials;
+mod discord;
 mod mastodon;
 mod media_file;
 pub mod oauth;
+mod recognise;
+mod slack;
 mod staged;
+mod telegram;
+mod upload;
 
 use std::collections::BTreeMap;
 
@@ -214,6 +219,9 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
     match platform {
         Platform::Mastodon => &mastodon::Mastodon,
         Platform::Bluesky => &bluesky::Bluesky,
+        Platform::Telegram => &telegram::Telegram,
+        Platform::Discord => &discord::Discord,
+        Platform::Slack => &slack::Slack,
     }
 }
 

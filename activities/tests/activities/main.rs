@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic here is a failed test with a line number")]
 
 mod bluesky;
+mod contract;
 mod mail;
 mod mastodon;
 mod media;

@@ -69,6 +69,8 @@ pub fn send_class(platform: Platform, software: Option<&str>) -> SendClass {
     let honours = || software.is_some_and(|name| HONOURS_KEYS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)));
     match platform {
         Platform::Mastodon if !honours() => SendClass::E,
+        // A webhook can neither name its messages nor list them; a bot can do both.
+        Platform::Discord if software != Some("bot") => SendClass::F,
         _ => best,
     }
 }

@@ -128,7 +128,7 @@ impl Stage {
             store,
             org,
             brand: BrandId::from_uuid(Uuid::now_v7()),
-            accounts: Platform::ALL.iter().map(|platform| (*platform, ConnectorId::from_uuid(Uuid::now_v7()))).collect(),
+            accounts: e2e::PLATFORMS.iter().map(|platform| (*platform, ConnectorId::from_uuid(Uuid::now_v7()))).collect(),
             gateway,
             key,
             model,

@@ -16,4 +16,4 @@ fn outcomes(told: &e2e::books::Told) -> Vec<&str> {
     told.receipts.iter().filter_map(|r| r.outcome.as_deref()).collect()
 }
 
-const BOTH: &[Platform] = Platform::ALL;
+const BOTH: &[Platform] = e2e::PLATFORMS;

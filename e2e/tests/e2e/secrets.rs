@@ -32,7 +32,7 @@ async fn campaign(house: &mut House, platform: Platform, connector: &Value, appr
 /// Everything that can be done with accounts, in good and in bad ways.
 async fn live(house: &mut House) -> anyhow::Result<()> {
     house.people().await?;
-    for platform in Platform::ALL {
+    for platform in e2e::PLATFORMS {
         let right = house.credentials(*platform);
         // Refused: in a wrong form, with a wrong secret, and by servers that say back what they were told.
         for wrong in house.wrong_credentials(*platform) {
@@ -71,10 +71,7 @@ async fn live(house: &mut House) -> anyhow::Result<()> {
         house.newsroom.faults(*platform).next(Endpoint::Publish, Fault::RevokeCredentials, 1);
         let waiting = campaign(house, *platform, &connector, "auto").await?;
         house.until_health(&connector, "needs_reconnect").await?;
-        match platform {
-            Platform::Mastodon => house.newsroom.mastodon.reinstate(&house.handle(*platform)),
-            Platform::Bluesky => house.newsroom.bluesky.reinstate(&house.handle(*platform)),
-        };
+        house.newsroom.stand_in(*platform).reinstate(&house.handle(*platform));
         let (status, again) = connect(house, *platform, right).await?;
         assert_eq!((status, &again["id"]), (StatusCode::CREATED, &connector["id"]), "{again:#}");
         house.until_posts(&waiting, &["published"]).await?;

@@ -1,7 +1,7 @@
 //! One campaign from the request to its readings, on real servers: nothing on the way is pretended but the other side of each protocol.
 
 use chrono::TimeDelta;
-use domain::{brief::Language, platform::Platform};
+use domain::brief::Language;
 use e2e::{Newsroom, Plan, desk, process::Part, rest::Rest, wait};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +20,7 @@ async fn a_brief_becomes_posts_in_two_languages_on_two_platforms_published_once_
         kinds.push((told.post.platform, told.post.language));
     }
     kinds.sort_unstable();
-    let mut all: Vec<_> = Platform::ALL.iter().flat_map(|p| [(*p, Language::DE), (*p, Language::EN)]).collect();
+    let mut all: Vec<_> = e2e::PLATFORMS.iter().flat_map(|p| [(*p, Language::DE), (*p, Language::EN)]).collect();
     all.sort_unstable();
     assert_eq!(kinds, all);
     for post in posts {

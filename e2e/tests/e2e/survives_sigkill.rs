@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::ensure;
 use chrono::TimeDelta;
-use domain::{brief::Language, ids::CampaignId, platform::Platform};
+use domain::{brief::Language, ids::CampaignId};
 use e2e::{Newsroom, Plan, desk, process::Part, rest::Rest, wait};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use sandbox::{
@@ -75,7 +75,7 @@ async fn at_random(seed: u64) -> anyhow::Result<()> {
     let mut campaigns = Vec::new();
     in_the_middle_of_sending(&newsroom, &worker, &rest, &mut campaigns).await?;
     // Platforms that take their time are more likely to be waited for when the kill comes.
-    for platform in Platform::ALL {
+    for platform in e2e::PLATFORMS {
         newsroom.faults(*platform).chance(Endpoint::Publish, Fault::AnswerLate { ms: 400 }, 0.5, rng.random());
     }
     // One whose timers have to outlive it all.
@@ -118,7 +118,7 @@ async fn at_random(seed: u64) -> anyhow::Result<()> {
 
 /// The worst moment: the platform has the post, and the worker that sent it dies before it hears so.
 async fn in_the_middle_of_sending(newsroom: &Newsroom, worker: &Part, rest: &Rest, campaigns: &mut Vec<CampaignId>) -> anyhow::Result<()> {
-    for platform in Platform::ALL {
+    for platform in e2e::PLATFORMS {
         let before = newsroom.faults(*platform).fired().len();
         newsroom.faults(*platform).next(Endpoint::Publish, Fault::AcceptThenHang, 1);
         campaigns.push(rest.start_campaign(newsroom, &[Language::EN], &desk::now(), &format!("hang {platform}")).await?);
@@ -157,7 +157,7 @@ async fn all_is_well(newsroom: &Newsroom, campaigns: &[CampaignId], posts_each: 
         known.extend(told.post.external_id);
     }
     ensure!(known.len() == posts.len(), "{} posts have {} ids", posts.len(), known.len());
-    for platform in Platform::ALL {
+    for platform in e2e::PLATFORMS {
         for entry in newsroom.books(*platform) {
             ensure!(known.contains(&entry.external_id), "{platform} has a post that nobody knows of: {entry:#?}");
         }

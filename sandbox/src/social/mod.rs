@@ -8,6 +8,7 @@ mod books;
 mod desk;
 mod draft;
 mod entry;
+mod every;
 mod input;
 pub mod oauth;
 mod stand_in;
@@ -21,6 +22,7 @@ pub use self::{
     desk::{Budget, Charge, Desk, Protocol, Running, bearer, set_headers},
     draft::{Draft, Processing, Progress},
     entry::{Attachment, Entry, EntryKind},
+    every::every,
     input::Input,
     stand_in::StandIn,
     tokens::{Issued, Lives, Renewal, Standing},

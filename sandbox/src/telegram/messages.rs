@@ -83,7 +83,9 @@ fn attachment(account: &Account, file: &FormFile, kind: &str) -> Result<Attachme
 }
 
 pub(super) fn file(desk: &Desk<BotApi>, account: &Account, input: &Input, kind: &str) -> Answer {
-    let file = input.file(kind).ok_or(No::bad("Bad Request: there is no file in the request"))?;
+    // The parameter is the file itself, or the name of the field that has it.
+    let named = input.get(kind).and_then(|value| value.strip_prefix("attach://").map(str::to_owned));
+    let file = input.file(named.as_deref().unwrap_or(kind)).ok_or(No::bad("Bad Request: there is no file in the request"))?;
     let mut entry = captioned(account, &input.get("caption").unwrap_or_default())?;
     entry.media = vec![attachment(account, file, kind)?];
     let mut messages = publish(desk, account, input, entry)?;

@@ -58,10 +58,8 @@ async fn posts_wait_for_a_reconnect_and_go_out_afterwards_in_order() -> anyhow::
         assert_eq!(state(&newsroom, *platform).await?.state, "needs_reconnect");
         newsroom.is_not_there(first).await?;
         // A person connects the account again, as the API does it.
-        match platform {
-            Platform::Mastodon => assert!(newsroom.mastodon.reinstate("pressroom")),
-            Platform::Bluesky => assert!(newsroom.bluesky.reinstate("pressroom.test")),
-        }
+        let stand_in = newsroom.stand_in(*platform);
+        assert!(stand_in.reinstate(&stand_in.logins()[0].handle));
         seed::account(&newsroom, *platform).await?;
         newsroom.check_account(*platform).await?;
         let told = newsroom.goes_out_once(first).await?;
@@ -97,10 +95,8 @@ async fn a_disconnected_account_sends_nothing_and_its_posts_ask_for_attention() 
             newsroom.is_not_there(post).await?;
         }
         // Connected again, and a person says to send them.
-        match platform {
-            Platform::Mastodon => assert!(newsroom.mastodon.reinstate("pressroom")),
-            Platform::Bluesky => assert!(newsroom.bluesky.reinstate("pressroom.test")),
-        }
+        let stand_in = newsroom.stand_in(*platform);
+        assert!(stand_in.reinstate(&stand_in.logins()[0].handle));
         seed::account(&newsroom, *platform).await?;
         newsroom.check_account(*platform).await?;
         for post in [waiting, later] {

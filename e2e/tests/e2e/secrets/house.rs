@@ -112,17 +112,11 @@ impl House {
     }
 
     pub(super) fn handle(&self, platform: Platform) -> String {
-        match platform {
-            Platform::Mastodon => self.newsroom.plan.mastodon.accounts[0].handle.clone(),
-            Platform::Bluesky => self.newsroom.plan.bluesky.accounts[0].handle.clone(),
-        }
+        self.newsroom.stand_in(platform).logins()[0].handle.clone()
     }
 
     pub(super) fn credentials(&self, platform: Platform) -> Value {
-        match platform {
-            Platform::Mastodon => json!({"access_token": self.newsroom.plan.mastodon.accounts[0].token}),
-            Platform::Bluesky => json!({"app_password": self.newsroom.plan.bluesky.accounts[0].password}),
-        }
+        self.newsroom.stand_in(platform).logins()[0].credentials.clone()
     }
 
     /// Where a platform takes posts.
@@ -130,15 +124,17 @@ impl House {
         match platform {
             Platform::Mastodon => "/api/v1/statuses",
             Platform::Bluesky => "/xrpc/com.atproto.repo.",
+            Platform::Telegram => "/bot",
+            Platform::Discord => "/api/v10/channels/",
+            Platform::Slack => "/api/chat.postMessage",
         }
     }
 
     /// Secrets in the wrong place, in the wrong form, and of nobody.
     pub(super) fn wrong_credentials(&mut self, platform: Platform) -> Vec<Value> {
-        let (field, other) = match platform {
-            Platform::Mastodon => ("access_token", "app_password"),
-            Platform::Bluesky => ("app_password", "access_token"),
-        };
+        let secrets = platform.capabilities().connect.fields().iter().filter(|field| field.secret);
+        let field = secrets.map(|field| field.name).next().unwrap_or_default();
+        let other = if field == "access_token" { "app_password" } else { "access_token" };
         let right = self.credentials(platform)[field].as_str().unwrap_or_default().to_owned();
         let nobodys = secret();
         self.planted.add("nobody's token", &nobodys, 0).unwrap();

@@ -46,7 +46,7 @@ async fn one_status_with_the_text_is_it() {
     ]);
     let Resolution::Found { sent, evidence } = looked_up(None, statuses, &window(&[])).await else { panic!("not found") };
     assert_eq!((sent.external_id.as_str(), sent.url.as_str()), ("2", "https://social.example/@ann/2"));
-    assert_eq!(evidence, "one of 2 statuses since 2026-12-01T08:55:02+00:00 has its text");
+    assert_eq!(evidence, "one of 2 posts since 2026-12-01T08:55:02+00:00 has its text");
 }
 
 #[tokio::test]

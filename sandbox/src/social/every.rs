@@ -1,0 +1,13 @@
+//! All stand-ins that are built on the kernel, started alike.
+
+use super::{Options, StandIn};
+use crate::{discord::Discord, slack::Slack, telegram::Telegram};
+
+/// Starts one of each. A port other than 0 fails with the second; a data folder is shared, each having a file of its own in it.
+pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
+    Ok(vec![
+        Box::new(Telegram::start(options.clone()).await?),
+        Box::new(Discord::start(options.clone()).await?),
+        Box::new(Slack::start(options.clone()).await?),
+    ])
+}
