@@ -27,6 +27,7 @@ use crate::{api, problem::ProblemDocument};
         (name = "brands", description = "Who speaks, and the rules they speak by"),
         (name = "briefs", description = "What is to be said"),
         (name = "campaigns", description = "From a brief to posts"),
+        (name = "schedules", description = "Campaigns that come again"),
         (name = "posts", description = "Posts, their variants and receipts"),
         (name = "connectors", description = "Social accounts"),
         (name = "assets", description = "Media"),

@@ -189,6 +189,15 @@ impl Problem {
         Self::fields(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
     }
 
+    /// The same, with the bad fields inside of another one.
+    #[must_use]
+    pub(crate) fn inside(mut self, pointer: &str) -> Self {
+        for error in &mut self.0.errors {
+            error.pointer.insert_str(0, pointer);
+        }
+        self
+    }
+
     /// Several bad fields.
     #[must_use]
     pub fn fields(errors: Vec<FieldError>) -> Self {

@@ -5,6 +5,7 @@ use activities::{
     store::{
         campaigns::{self, NewCampaign},
         posts, runs,
+        schedules::occurrences,
     },
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -20,7 +21,7 @@ use crate::{
     clock,
     generation::{Generate, GenerationClient},
     publication::{PublicationClient, Schedule},
-    refuse,
+    refuse, schedule as recurring,
     step::{Failure, Retry, step},
     world::World,
 };
@@ -132,8 +133,13 @@ impl Campaign {
             Ok(settled)
         })
         .await?;
+        let settled_none = settled.approved.is_empty();
         for post in settled.approved {
             schedule(&ctx, org, post, settled.schedule.clone());
+        }
+        if settled.waiting == 0 && settled_none {
+            // Nothing of it will go out: it has ended before it began.
+            ctx.object_client::<CampaignClient>(ctx.key()).published(Json(ForCampaign { org })).send();
         }
         if settled.waiting > 0 {
             let me = ctx.object_client::<CampaignClient>(ctx.key());
@@ -167,6 +173,9 @@ impl Campaign {
             approval::Decided::Done { schedule: plan } => {
                 if approves {
                     schedule(&ctx, org, post_id, plan);
+                } else {
+                    // It may have been the last of its campaign's.
+                    ctx.object_client::<CampaignClient>(ctx.key()).published(Json(ForCampaign { org })).send();
                 }
                 Ok(())
             }
@@ -207,7 +216,7 @@ impl Campaign {
     async fn cancel(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<Json<Cancelled>, TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
-        let (stopped, sent) = step(&ctx, &self.world, "store.cancel_campaign", Retry::Always, move |w| async move {
+        let (stopped, sent, waits) = step(&ctx, &self.world, "store.cancel_campaign", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             campaigns::require(&mut tx, id).await?;
             campaigns::cancel(&mut tx, id).await?;
@@ -221,24 +230,29 @@ impl Campaign {
                     sent.push(post.id);
                 }
             }
+            let waits = occurrences::waits_for_end_of(&mut tx, id).await?;
             tx.commit().await?;
-            Ok((stopped, sent))
+            Ok((stopped, sent, waits))
         })
         .await?;
+        recurring::tell_ended(&ctx, org, waits);
         Ok(Json(Cancelled { stopped, sent }))
     }
 
-    /// One of its posts is on its platform, or has failed: the campaign may be over.
+    /// One of its posts has ended, whichever way: the campaign may be over.
     #[handler]
     async fn published(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
-        step(&ctx, &self.world, "store.finish_campaign", Retry::Always, move |w| async move {
+        let waits = step(&ctx, &self.world, "store.finish_campaign", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             campaigns::finish_if_done(&mut tx, id).await?;
-            tx.commit().await
+            let waits = occurrences::waits_for_end_of(&mut tx, id).await?;
+            tx.commit().await?;
+            Ok(waits)
         })
         .await?;
+        recurring::tell_ended(&ctx, org, waits);
         Ok(())
     }
 
@@ -247,15 +261,18 @@ impl Campaign {
     async fn finish(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
-        step(&ctx, &self.world, "store.end_waiting", Retry::Always, move |w| async move {
+        let waits = step(&ctx, &self.world, "store.end_waiting", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             for post in posts::list(&mut tx, Some(id), Some(PostStatus::NeedsApproval), None, None, i64::MAX).await? {
                 posts::reject(&mut tx, post.id, "nobody decided in time", "deadline").await?;
             }
             campaigns::finish_if_done(&mut tx, id).await?;
-            tx.commit().await
+            let waits = occurrences::waits_for_end_of(&mut tx, id).await?;
+            tx.commit().await?;
+            Ok(waits)
         })
         .await?;
+        recurring::tell_ended(&ctx, org, waits);
         Ok(())
     }
 }

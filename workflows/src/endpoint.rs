@@ -10,7 +10,7 @@ use restate_sdk::{
 
 use crate::{
     campaign::Campaign, connector::Connector, digest::Digest, drafting::Drafting, enrichment::Enrichment, generation::Generation,
-    metrics::Metrics, publication::Publication, voice_training::VoiceTraining, world::World,
+    metrics::Metrics, publication::Publication, schedule::Schedule, voice_training::VoiceTraining, world::World,
 };
 
 /// The endpoint that a worker serves, and that a replay runs journals against.
@@ -41,6 +41,7 @@ pub fn endpoint(world: &World) -> Endpoint {
         .bind(with(Publication { world: world.clone() }.into_service_definition()))
         .bind(with(Connector { world: world.clone() }.into_service_definition()))
         .bind(with(Metrics { world: world.clone() }.into_service_definition()))
+        .bind(with(Schedule { world: world.clone() }.into_service_definition()))
         .bind(with(Digest { world: world.clone() }.into_service_definition()))
         .build()
 }

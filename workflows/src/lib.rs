@@ -16,6 +16,7 @@ pub mod model;
 pub mod publication;
 pub mod recurring;
 pub mod refuse;
+pub mod schedule;
 pub mod serve;
 pub mod step;
 pub mod voice_training;

@@ -126,7 +126,12 @@ impl Publication {
             Ok(done)
         })
         .await?;
-        if cancelled { Ok(()) } else { Err(refuse::conflict("post-not-cancellable", format_args!("the post is {}", post.status))) }
+        if cancelled {
+            ctx.object_client::<CampaignClient>(post.campaign_id.to_string()).published(Json(ForCampaign { org })).send();
+            Ok(())
+        } else {
+            Err(refuse::conflict("post-not-cancellable", format_args!("the post is {}", post.status)))
+        }
     }
 
     /// The due time has come: hands the post to its account's lane, which sends it unless the plan was changed since.

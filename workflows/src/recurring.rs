@@ -2,7 +2,7 @@
 //! posts are out, though their counters are read for weeks, and a subscription is made when it is in force, though a digest comes every day.
 
 /// Handlers that are sent off to come again, as `Service/handler`.
-const RECURRING: [&str; 2] = ["Metrics/poll", "Digest/fire"];
+const RECURRING: [&str; 3] = ["Metrics/poll", "Digest/fire", "Schedule/fire"];
 
 /// Whether a handler (`Service/handler`) that somebody sends to comes again by itself.
 #[must_use]

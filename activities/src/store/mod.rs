@@ -23,6 +23,7 @@ pub mod posts;
 pub mod receipts;
 pub mod renditions;
 pub mod runs;
+pub mod schedules;
 pub mod sessions;
 pub mod tags;
 pub mod usage;

@@ -234,10 +234,14 @@ impl Recurring {
 
 impl Occurrence {
     /// Its id under a schedule: made of the wall time and of which of two it is, and so the same whoever computes it, when, and under whatever
-    /// rules of the zone.
+    /// rules of the zone. It sorts by the wall time.
     #[must_use]
     pub fn id(&self, schedule: ScheduleId) -> OccurrenceId {
-        OccurrenceId::derived(schedule.uuid(), &format!("{}/{}", self.wall, self.fold))
+        let digest = Sha256::new().chain_update(schedule.uuid()).chain_update(format!("{}/{}", self.wall, self.fold)).finalize();
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest[..10]);
+        let millis = u64::try_from(self.wall.naive().and_utc().timestamp_millis()).unwrap_or_default();
+        OccurrenceId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 }
 

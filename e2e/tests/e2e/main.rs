@@ -17,6 +17,7 @@ mod publishing;
 mod reading_along;
 mod round_trips;
 mod runs;
+mod schedules;
 mod secrets;
 mod slice;
 mod steering;

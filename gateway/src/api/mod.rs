@@ -18,6 +18,7 @@ mod links;
 mod metrics;
 mod posts;
 mod runs;
+mod schedules;
 mod started;
 mod variants;
 mod voices;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(assets::routes())
         .merge(metrics::routes())
         .merge(ingest::routes())
+        .merge(schedules::routes())
         .merge(digests::routes())
         .merge(runs::routes())
         .merge(links::routes())

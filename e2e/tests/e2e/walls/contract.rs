@@ -64,6 +64,7 @@ impl Operation {
             "digests" if self.path.starts_with("/v1/digests/subscriptions/") => "sub",
             "digests" => "dig",
             "runs" => "run",
+            "schedules" => "sch",
             other => panic!("{}: no tenant of these tests has one of the {other}", self.path),
         };
         let path = self.path.replace("{id}", tenant.id(prefix));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::ids::{ConnectorId, DigestId, PostId, VariantId};
+use domain::ids::{ConnectorId, DigestId, PostId, ScheduleId, VariantId};
 use gateway::{access::Role, admin};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,7 +23,7 @@ pub(super) struct Tenant {
 }
 
 /// Every kind of thing that a route can be about.
-const PREFIXES: [&str; 10] = ["ast", "brd", "brf", "cmp", "con", "dig", "post", "run", "sub", "var"];
+const PREFIXES: [&str; 11] = ["ast", "brd", "brf", "cmp", "con", "dig", "post", "run", "sch", "sub", "var"];
 
 impl Tenant {
     /// Nobody's ids: well formed, and of nothing.
@@ -59,6 +59,15 @@ impl Tenant {
         let subscription = post("/v1/digests/subscriptions", subscription).await;
         let asset = post("/v1/assets", announcement(PNG)).await;
 
+        let schedule = ScheduleId::from_uuid(Uuid::now_v7());
+        let recurring = json!({"cron": "0 9 * * *", "timezone": "Europe/Berlin"});
+        let asked = json!({"id": campaign["id"], "brand_id": brand["id"], "brief_id": brief["id"], "name": "t", "variants_per_post": 1,
+            "approval": "required", "schedule": null, "run_id": campaign["run_id"]});
+        let template = json!({"campaign": asked, "connectors": [connector.to_string()]});
+        let insert = "INSERT INTO schedules (id, org_id, brand_id, recurring, template) SELECT $2, $1, b.id, $3, $4 FROM brands b WHERE b.org_id = $1";
+        let query = sqlx::query(insert).bind(org.uuid()).bind(schedule.uuid()).bind(recurring).bind(template);
+        query.execute(&mut owner).await.unwrap();
+
         let (text, draft, digest) =
             (PostId::from_uuid(Uuid::now_v7()), VariantId::from_uuid(Uuid::now_v7()), DigestId::from_uuid(Uuid::now_v7()));
         let period = json!({"from": "2026-11-19T08:00:00Z", "to": "2026-11-20T08:00:00Z", "timezone": "Europe/Berlin"});
@@ -89,6 +98,7 @@ impl Tenant {
             ("dig", digest.to_string()),
             ("post", text.to_string()),
             ("run", told(&campaign["run_id"])),
+            ("sch", schedule.to_string()),
             ("sub", told(&subscription["id"])),
             ("var", draft.to_string()),
         ];

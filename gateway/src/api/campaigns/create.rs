@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use activities::store::{
-    briefs,
+    OrgTx, briefs,
     campaigns::{self, Approval, Materials, NewCampaign},
 };
 use axum::{extract::State, response::Response};
@@ -47,7 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     "approval": "required",
     "schedule": {"mode": "at", "at": "2027-01-15T09:00", "timezone": "Europe/Berlin"}
 }))]
-struct CampaignInput {
+pub(in crate::api) struct CampaignInput {
     /// The brand that speaks.
     #[schema(value_type = String)]
     brand_id: BrandId,
@@ -72,7 +72,7 @@ struct CampaignInput {
     /// When posts go out once they are approved; without it they wait to be scheduled one by one.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    schedule: Option<ScheduleSpec>,
+    pub(in crate::api) schedule: Option<ScheduleSpec>,
     /// The files that hang on each post, in order; at most 35. One post's can be changed later: `PATCH /v1/posts/{id}`, as can all that follows.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
@@ -104,19 +104,25 @@ const fn required() -> Approval {
 async fn create(State(app): State<App>, caller: Caller, ids: IdSource, Json(input): Json<CampaignInput>) -> ApiResult<Response> {
     let org = caller.org;
     let mut tx = app.store.in_org(org).await?;
-    let found = campaigns::materials(&mut tx, input.brand_id, input.brief_id, &input.connectors).await?;
-    let connectors = input.connectors.clone();
-    let written_here = input.brief.is_some();
-    let mut fields = Fields::default();
-    options::check_files(&mut tx, &input.assets, &mut fields).await?;
-    let (campaign, brief) = check(input, &found, ids, fields)?;
-    if written_here {
-        briefs::insert(&mut tx, campaign.brief_id, campaign.brand_id, &brief).await?;
-    }
+    let (campaign, connectors) = accept(&mut tx, input, ids).await?;
     // The campaign can be read as soon as this request is answered; the workflow's own insert then finds it there.
     campaigns::insert(&mut tx, &campaign).await?;
     tx.commit().await?;
     begin(&app, org, campaign, connectors).await
+}
+
+/// Checks a campaign against what it names, and stores its brief if that was written beside it.
+pub(in crate::api) async fn accept(tx: &mut OrgTx, input: CampaignInput, ids: IdSource) -> ApiResult<(NewCampaign, Vec<ConnectorId>)> {
+    let found = campaigns::materials(tx, input.brand_id, input.brief_id, &input.connectors).await?;
+    let connectors = input.connectors.clone();
+    let written_here = input.brief.is_some();
+    let mut fields = Fields::default();
+    options::check_files(tx, &input.assets, &mut fields).await?;
+    let (campaign, brief) = check(input, &found, ids, fields)?;
+    if written_here {
+        briefs::insert(tx, campaign.brief_id, campaign.brand_id, &brief).await?;
+    }
+    Ok((campaign, connectors))
 }
 
 /// Starts a campaign that is stored.

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::campaign::{Cancelled, ForCampaign};
 
-pub(super) use self::create::begin;
+pub(super) use self::create::{CampaignInput, accept, begin};
 use self::progress::{CampaignView, view};
 use crate::{
     access::{Role, may},
