@@ -18,5 +18,6 @@ pub mod servers;
 pub mod slack;
 pub mod social;
 pub mod telegram;
+pub mod x;
 
 pub use budget::Limit;

@@ -12,3 +12,4 @@ mod slack;
 mod stack;
 mod stand_ins;
 mod telegram;
+mod x;
