@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use activities::{
     http::{Outgoing, OutgoingSettings},
     mail::{Mailer, Security, SmtpSettings},
+    media::{MediaSettings, MediaStore},
     model::{ModelSettings, Models, http_client},
     store::{OrgTx, Store},
     vault::Vault,
@@ -58,6 +59,8 @@ pub struct Plan {
     pub log: &'static str,
     /// Settings of restate-server (`RESTATE_...`).
     pub restate: Vec<(&'static str, &'static str)>,
+    /// Object storage for the files of posts (`[media]` of the settings), if there is any.
+    pub media: Option<serde_json::Value>,
     /// How long one request to a platform may take.
     pub timeout: Duration,
 }
@@ -75,6 +78,7 @@ impl Default for Plan {
             ingress_url: None,
             log: "info",
             restate: Vec::new(),
+            media: None,
             timeout: Duration::from_secs(20),
         }
     }
@@ -305,6 +309,15 @@ impl Newsroom {
         }
     }
 
+    /// Object storage, if the plan has any.
+    ///
+    /// # Errors
+    /// When its settings are none.
+    pub fn media(&self) -> anyhow::Result<Option<MediaStore>> {
+        let settings = self.plan.media.clone().map(serde_json::from_value::<MediaSettings>).transpose()?;
+        Ok(settings.as_ref().map(MediaStore::new))
+    }
+
     /// The outside world of a worker in this process; to be built on the runtime that uses it.
     fn world(&self) -> anyhow::Result<World> {
         let client = http_client(Duration::from_secs(5)).context("the HTTP client for models")?;
@@ -317,7 +330,7 @@ impl Newsroom {
             outgoing: self.outgoing()?,
             apps: activities::platform::Apps::default(),
             vault: self.vault()?,
-            media: None,
+            media: self.media()?,
             settings: self.plan.settings.clone(),
             crash_plan: CrashPlan::default(),
         }))

@@ -201,6 +201,9 @@ fn settings(newsroom: &Newsroom, name: &str, address: SocketAddr) -> anyhow::Res
         "workflows": newsroom.plan.settings,
         "telemetry": { "log": newsroom.plan.log },
     });
+    if let Some(media) = &newsroom.plan.media {
+        settings["media"] = media.clone();
+    }
     if let Some(part) = settings.get_mut(name) {
         part["listen"] = json!(address);
     }

@@ -1,5 +1,7 @@
 //! A file that goes with a part.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use domain::publication::PartMedia;
 use url::Url;
@@ -8,6 +10,9 @@ use crate::{
     error::{ActivityError, ActivityResult},
     media::MediaStore,
 };
+
+/// How much of a file is held in memory while it is uploaded.
+const PIECE: u64 = 4 * 1024 * 1024;
 
 /// An image or a video, fitted to the platform, that can be read in pieces: a video does not have to fit into memory.
 #[derive(Debug, Clone)]
@@ -36,6 +41,31 @@ impl MediaFile {
     #[must_use]
     pub const fn held(media: PartMedia, public_url: Option<Url>, bytes: Bytes) -> Self {
         Self { media, public_url, source: Source::Held(bytes) }
+    }
+
+    /// The file as the body of a request, read in pieces while it is sent.
+    pub(super) fn body(&self) -> reqwest::Body {
+        let pieces = futures::stream::try_unfold((self.clone(), 0_u64), |(file, start)| async move {
+            if start >= file.media.bytes {
+                return Ok(None);
+            }
+            // The HTTP client takes standard errors only; this one is told as a request that broke.
+            let piece = file.range(start, PIECE).await.map_err(|error| std::io::Error::other(error.what().to_owned()))?;
+            let next = start + PIECE;
+            Ok::<_, std::io::Error>(Some((piece, (file, next))))
+        });
+        reqwest::Body::wrap_stream(pieces)
+    }
+
+    /// How long an upload of the file may take: half a minute, and as long as it takes at 256 KiB a second.
+    pub(super) fn upload_timeout(&self) -> Duration {
+        Duration::from_secs(30 + self.media.bytes / (256 * 1024))
+    }
+
+    /// A name for forms that want one: it tells nothing but the kind of file.
+    pub(super) fn name(&self) -> String {
+        let ending = self.media.content_type.rsplit('/').next().unwrap_or("bin");
+        format!("media.{ending}")
     }
 
     /// The whole file.

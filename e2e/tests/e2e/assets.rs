@@ -29,7 +29,7 @@ pub(crate) fn announcement(bytes: &[u8]) -> Value {
 }
 
 /// Sends bytes as the answer says.
-async fn upload(announced: &Value, bytes: &[u8]) -> StatusCode {
+pub(crate) async fn upload(announced: &Value, bytes: &[u8]) -> StatusCode {
     let signed = &announced["upload"];
     assert_eq!(signed["method"], "PUT");
     let mut put = reqwest::Client::new().put(signed["url"].as_str().unwrap()).body(bytes.to_vec());
@@ -47,15 +47,20 @@ pub(crate) type Storage = (ObjectStore, tempfile::TempDir);
 
 /// Object storage with a bucket, for as long as the second value lives.
 pub(crate) async fn storage() -> (MediaStore, Storage) {
+    let (settings, storage) = stored_at().await;
+    (MediaStore::new(&serde_json::from_value(settings).unwrap()), storage)
+}
+
+/// The same, as its settings.
+pub(crate) async fn stored_at() -> (Value, Storage) {
     let folder = tempfile::tempdir().unwrap();
     let (access_key, secret_key) = ("key-of-a-test".to_owned(), "secret-of-a-test".to_owned());
     let options = Options { port: 0, folder: folder.path().to_owned(), access_key: access_key.clone(), secret_key: secret_key.clone() };
     let server = ObjectStore::start(options).await.unwrap();
     let settings = json!({"endpoint": server.endpoint(), "bucket": "media", "access_key": access_key, "secret_key": secret_key,
         "max_bytes": 10_000});
-    let media = MediaStore::new(&serde_json::from_value(settings).unwrap());
-    media.ensure_bucket().await.unwrap();
-    (media, (server, folder))
+    MediaStore::new(&serde_json::from_value(settings.clone()).unwrap()).ensure_bucket().await.unwrap();
+    (settings, (server, folder))
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! A post is a record under a key that we choose, so sending it twice writes it once, and one look-up by the key tells whether it is there.
 
 mod facets;
+mod media;
 mod session;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Apps, Call, Credentials, Health, Limits, Sending, Staged, Window,
+    Account, Adapter, Answered, Apps, Call, Credentials, Health, Limits, MediaFile, Sending, Staged, Staging, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
 };
@@ -90,7 +91,7 @@ fn reference(sent: &Sent) -> ActivityResult<Value> {
     Ok(json!({"uri": sent.external_id, "cid": cid}))
 }
 
-fn record(post: &Part) -> ActivityResult<Value> {
+fn record(post: &Part, staged: &Staged) -> ActivityResult<Value> {
     let mut record = json!({
         "$type": COLLECTION,
         "text": post.text,
@@ -100,6 +101,9 @@ fn record(post: &Part) -> ActivityResult<Value> {
     let facets = facets::facets(&post.text, &post.mentions);
     if !facets.is_empty() {
         record["facets"] = Value::Array(facets);
+    }
+    if let Some(embed) = media::embed(&post.media, staged)? {
+        record["embed"] = embed;
     }
     if let Some(ReplyTo { root, parent }) = &post.reply_to {
         record["reply"] = json!({"root": reference(root)?, "parent": reference(parent)?});
@@ -170,6 +174,16 @@ async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolu
 }
 
 impl Adapter for Bluesky {
+    fn stage<'a>(
+        &'a self,
+        call: Call<'a>,
+        _part: &'a Part,
+        files: &'a [MediaFile],
+        so_far: Staged,
+    ) -> BoxFuture<'a, ActivityResult<Answered<Staging>>> {
+        Box::pin(media::stage(call, files, so_far))
+    }
+
     fn needs_ids(&self, text: &str) -> bool {
         !facets::handles(text).is_empty()
     }
@@ -186,10 +200,11 @@ impl Adapter for Bluesky {
         })
     }
 
-    fn freeze(&self, account: &Account, part: &Part, _staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
+    fn freeze(&self, account: &Account, part: &Part, staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
         let key = tid(part.planned_at, intent);
         // `swapRecord: null` means: only if there is nothing under the key. The same record again is still a success, another one is refused.
-        let body = json!({"repo": account.remote_id, "collection": COLLECTION, "rkey": key, "record": record(part)?, "swapRecord": null});
+        let body =
+            json!({"repo": account.remote_id, "collection": COLLECTION, "rkey": key, "record": record(part, staged)?, "swapRecord": null});
         Ok(Frozen::new(Platform::Bluesky, account.send_class(), intent, body.to_string(), part).with_record_key(key))
     }
 

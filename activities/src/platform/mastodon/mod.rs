@@ -2,6 +2,7 @@
 
 mod html;
 mod lookup;
+mod media;
 
 use domain::{
     metrics::Counters,
@@ -16,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Account, Adapter, Answered, Call, Health, Limits, Sending, Staged, Window,
+    Account, Adapter, Answered, Call, Health, Limits, MediaFile, Sending, Staged, Staging, Window,
     answer::{budget, expect_json, expect_success, send, signed},
     endpoint,
     oauth::{Refresh, Rules},
@@ -177,8 +178,21 @@ async fn software(call: Call<'_>) -> ActivityResult<Option<String>> {
 }
 
 impl Adapter for Mastodon {
-    fn freeze(&self, account: &Account, part: &Part, _staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
+    fn stage<'a>(
+        &'a self,
+        call: Call<'a>,
+        _part: &'a Part,
+        files: &'a [MediaFile],
+        so_far: Staged,
+    ) -> BoxFuture<'a, ActivityResult<Answered<Staging>>> {
+        Box::pin(media::stage(call, files, so_far))
+    }
+
+    fn freeze(&self, account: &Account, part: &Part, staged: &Staged, intent: Uuid) -> ActivityResult<Frozen> {
         let mut body = json!({"status": part.text, "language": part.language, "visibility": "public"});
+        if !part.media.is_empty() {
+            body["media_ids"] = json!(media::ids(&part.media, staged)?);
+        }
         if let Some(reply) = &part.reply_to {
             body["in_reply_to_id"] = json!(reply.parent.external_id);
         }
