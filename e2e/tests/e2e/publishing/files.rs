@@ -52,6 +52,7 @@ fn pictures(newsroom: &Newsroom, platform: Platform, text: &str) -> usize {
             };
             newsroom.bluesky.books().iter().filter(|r| r.value["text"] == text).map(|r| of(&r.value)).sum()
         }
+        other => unreachable!("no newsroom has an account on {other}"),
     }
 }
 
