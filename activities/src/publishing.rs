@@ -10,6 +10,7 @@ mod beginning;
 mod files;
 mod looking;
 mod material;
+mod renewing;
 mod resolving;
 mod sending;
 mod staging;
@@ -17,10 +18,11 @@ mod staging;
 use domain::ids::{ConnectorId, OrgId, PostId};
 
 pub use self::{
-    accounts::{account, check, limits, read_counters, refresh, seal_credentials},
+    accounts::{account, check, limits, read_counters, seal_credentials},
     beginning::{Begun, DISCONNECTED, begin, mentions, strand, wait_in_lane, with_parts},
     files::{facts, fit},
     looking::{LookedUp, look_up, record_absent},
+    renewing::{NextRenewal, next_renewal, refresh, renew},
     resolving::{Resolved, resolve_by_person},
     sending::{arm, frozen, receipt, record_published, submit},
     staging::{Progress, stage},

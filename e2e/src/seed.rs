@@ -104,6 +104,7 @@ pub async fn account(newsroom: &Newsroom, platform: Platform) -> anyhow::Result<
         software: account.software,
         max_characters: account.limits.max_characters.and_then(|n| i32::try_from(n).ok()),
         token_expires_at: credentials.expires_at().or(health.token_expires_at),
+        scopes: credentials.scopes().to_vec(),
         state: "connected".to_owned(),
         state_reason: None,
         budget: None,

@@ -1,5 +1,7 @@
 //! What a client reads when something went wrong: `application/problem+json` (RFC 9457) with a stable code.
 
+use std::collections::BTreeMap;
+
 use activities::ActivityError;
 use axum::{
     body::Body,
@@ -7,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 macro_rules! codes {
@@ -47,6 +50,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// An authorisation opened several accounts.
+    AccountChoiceNeeded = "account-choice-needed", MULTIPLE_CHOICES, "Several accounts were opened: choose one";
     /// The body is not JSON.
     MalformedJson = "malformed-json", BAD_REQUEST, "The body is not JSON";
     /// Nobody began this authorisation, or it was used.
@@ -155,6 +160,9 @@ pub struct ProblemDocument {
     /// Each bad field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// What some codes say besides; their pages tell.
+    #[serde(flatten)]
+    more: BTreeMap<&'static str, Value>,
 }
 
 /// A failed request. It becomes a document in `finish`, which knows the request's id.
@@ -166,6 +174,7 @@ struct Inner {
     code: Code,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    more: BTreeMap<&'static str, Value>,
     headers: HeaderMap,
 }
 
@@ -173,7 +182,7 @@ impl Problem {
     /// A problem with nothing more to say than its code.
     #[must_use]
     pub fn new(code: Code) -> Self {
-        Self(Box::new(Inner { code, detail: None, errors: Vec::new(), headers: HeaderMap::new() }))
+        Self(Box::new(Inner { code, detail: None, errors: Vec::new(), more: BTreeMap::new(), headers: HeaderMap::new() }))
     }
 
     /// Says what happened this time. Never text from inside (a database, an engine): that is logged.
@@ -204,6 +213,13 @@ impl Problem {
         let mut problem = Self::new(Code::ValidationFailed);
         problem.0.errors = errors;
         problem
+    }
+
+    /// Says something that a client needs to go on, as the code's page tells.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.more.insert(name, value.into());
+        self
     }
 
     /// Adds a header to the answer.
@@ -276,6 +292,7 @@ pub(crate) fn finish(mut response: Response, request_id: &str, public_url: &url:
         detail: problem.detail,
         instance: request_id.to_owned(),
         errors: problem.errors,
+        more: problem.more,
     };
     let body = serde_json::to_vec(&document).unwrap_or_default();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -7,6 +7,10 @@
 mod delivery;
 mod lane;
 
+use std::time::Duration;
+
+use activities::publishing::NextRenewal;
+use chrono::{DateTime, Utc};
 use domain::ids::{ConnectorId, OrgId, PostId};
 use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -35,6 +39,18 @@ pub struct ForOrg {
     /// The tenant.
     pub org: OrgId,
 }
+
+/// Input of `keep_token`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeepToken {
+    /// The tenant.
+    pub org: OrgId,
+    /// When the token ends; another one is in force if it differs.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// How long a renewal ahead of time waits while its platform cannot be reached: there are days left.
+const RENEW_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Input of `go_on`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,6 +108,30 @@ impl Connector {
         self.after_check(&ctx, org, id, refreshed).await
     }
 
+    /// Renews a token that could not be renewed once it has ended, when its time has come; called by a timer, and after an account was connected.
+    #[handler]
+    async fn keep_token(&self, ctx: ObjectContext<'_>, input: Json<KeepToken>) -> Result<(), TerminalError> {
+        let KeepToken { org, expires_at } = input.into_inner();
+        let id = key(&ctx)?;
+        let next = step(&ctx, &self.world, "store.next_renewal", Retry::Always, move |w| async move {
+            activities::publishing::next_renewal(&w.publishing(), org, id, expires_at).await
+        })
+        .await?;
+        match next {
+            None => return Ok(()),
+            Some(next) if next.wait_ms > 0 => {
+                renew_later(&ctx, org, next);
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        let refreshed = self.refresh_token(&ctx, org, id).await;
+        if matches!(&refreshed, Err(Failure(activities::ActivityError::Transient { .. } | activities::ActivityError::RateLimited { .. }))) {
+            ctx.object_client::<ConnectorClient>(ctx.key()).keep_token(Json(KeepToken { org, expires_at })).send_after(RENEW_AGAIN);
+        }
+        self.after_check(&ctx, org, id, refreshed).await
+    }
+
     /// Deletes the account's credentials. What still waits in its lane asks for attention.
     #[handler]
     async fn disconnect(&self, ctx: ObjectContext<'_>, input: Json<ForOrg>) -> Result<(), TerminalError> {
@@ -138,10 +178,14 @@ impl Connector {
     }
 
     async fn refresh_token(&self, ctx: &ObjectContext<'_>, org: OrgId, id: ConnectorId) -> Result<(), Failure> {
-        step(ctx, &self.world, "account.refresh_token", Retry::Attempts(8), move |w| async move {
+        let next = step(ctx, &self.world, "account.refresh_token", Retry::Attempts(8), move |w| async move {
             activities::publishing::refresh(&w.publishing(), org, id).await
         })
-        .await
+        .await?;
+        if let Some(next) = next {
+            renew_later(ctx, org, next);
+        }
+        Ok(())
     }
 
     async fn after_check(
@@ -171,6 +215,11 @@ impl Connector {
         lane::save(ctx, &lane);
         self.work_off(ctx, lane).await
     }
+}
+
+fn renew_later(ctx: &ObjectContext<'_>, org: OrgId, NextRenewal { expires_at, wait_ms }: NextRenewal) {
+    let later = Json(KeepToken { org, expires_at });
+    ctx.object_client::<ConnectorClient>(ctx.key()).keep_token(later).send_after(Duration::from_millis(wait_ms));
 }
 
 fn key(ctx: &ObjectContext<'_>) -> Result<ConnectorId, TerminalError> {

@@ -137,10 +137,11 @@ impl Credentials {
         self.expires_at
     }
 
-    /// The SHA-256 of what the next renewal is bought with, by which an interrupted one is known again; `None` if nothing is.
+    /// The SHA-256 of what the next token is bought with, by which an interrupted renewal is known again: the refresh token, or the token itself.
     #[must_use]
-    pub fn renewal_hash(&self) -> Option<[u8; 32]> {
-        Some(Sha256::digest(self.find(REFRESH_TOKEN)?.expose_secret()).into())
+    pub fn renewal_hash(&self) -> [u8; 32] {
+        let buys = self.find(REFRESH_TOKEN).or_else(|| self.bearer());
+        Sha256::digest(buys.map(|token| token.expose_secret()).unwrap_or_default()).into()
     }
 
     /// The token that requests carry, if there is one.
@@ -183,6 +184,7 @@ mod tests {
         let first = Credentials::new(Platform::Bluesky).with_secret(REFRESH_TOKEN, "a");
         assert_eq!(first.renewal_hash(), first.clone().with_secret(ACCESS_TOKEN, "x").renewal_hash());
         assert_ne!(first.renewal_hash(), first.with_secret(REFRESH_TOKEN, "b").renewal_hash());
-        assert_eq!(Credentials::new(Platform::Bluesky).renewal_hash(), None);
+        let itself = Credentials::new(Platform::Bluesky).with_token("a", None);
+        assert_eq!(itself.renewal_hash(), Credentials::new(Platform::Bluesky).with_secret(REFRESH_TOKEN, "a").renewal_hash());
     }
 }

@@ -16,6 +16,7 @@ mod discord;
 mod mastodon;
 mod media_file;
 pub mod oauth;
+mod offered;
 mod recognise;
 mod slack;
 mod staged;
@@ -40,6 +41,7 @@ pub use self::{
     budget::{Answered, RateBudget},
     credentials::{ACCESS_TOKEN, BadField, BadInput, Credentials, REFRESH_TOKEN},
     media_file::MediaFile,
+    offered::{Choice, Offered, choose},
     staged::{Staged, Staging},
 };
 use crate::{
@@ -83,17 +85,6 @@ impl Account {
     pub fn send_class(&self) -> SendClass {
         send_class(self.platform, self.software.as_deref())
     }
-}
-
-/// One of several accounts that an authorisation opened.
-#[derive(Debug, Clone)]
-pub struct Offered {
-    /// The platform's id of it.
-    pub id: String,
-    /// Its name, as people know it.
-    pub name: String,
-    /// What to keep if it is chosen.
-    pub credentials: Credentials,
 }
 
 /// What a look at an account found.

@@ -14,22 +14,6 @@ use crate::{
     vault::{Sealed, Vault},
 };
 
-/// Renews the account's token and stores it, sealed.
-///
-/// # Errors
-/// [`ActivityError::CredentialsExpired`] when a person has to reconnect.
-pub async fn refresh(p: &Publishing<'_>, org: OrgId, id: ConnectorId) -> ActivityResult<()> {
-    let mut tx = p.store.in_org(org).await?;
-    let account = account(&connectors::require(&mut tx, id).await?)?;
-    let credentials = open_credentials(p, &mut tx, id).await?;
-    tx.commit().await?;
-    let fresh = platform::refresh(p.outgoing, p.apps, &account, &credentials).await?;
-    let mut tx = p.store.in_org(org).await?;
-    let sealed = seal_credentials(p.vault, &tx, id, &fresh)?;
-    connectors::refreshed(&mut tx, id, sealed.as_bytes(), fresh.expires_at()).await?;
-    tx.commit().await
-}
-
 /// Looks whether the account works.
 ///
 /// # Errors

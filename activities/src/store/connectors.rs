@@ -27,6 +27,8 @@ pub struct Connector {
     pub max_characters: Option<i32>,
     /// When its token ends, where the platform tells.
     pub token_expires_at: Option<DateTime<Utc>>,
+    /// What its token allows, where the platform tells.
+    pub scopes: Vec<String>,
     /// `connected`, `needs_reconnect` or `disconnected`.
     pub state: String,
     /// What the platform said when the state last changed.
@@ -52,10 +54,11 @@ pub fn seal_context(tx: &OrgTx, id: ConnectorId) -> String {
 pub async fn save(tx: &mut OrgTx, c: &Connector, sealed: &[u8]) -> ActivityResult<()> {
     let org = tx.org().uuid();
     sqlx::query!(
-        "INSERT INTO connectors (id, org_id, platform, base_url, handle, remote_id, software, max_characters, credentials, token_expires_at, checked_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())
+        "INSERT INTO connectors (id, org_id, platform, base_url, handle, remote_id, software, max_characters, credentials, token_expires_at, scopes, checked_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())
          ON CONFLICT (id) DO UPDATE SET handle = excluded.handle, remote_id = excluded.remote_id, software = excluded.software,
              max_characters = excluded.max_characters, credentials = excluded.credentials, token_expires_at = excluded.token_expires_at,
+             scopes = excluded.scopes, refresh_started_at = NULL, refresh_token_hash = NULL,
              checked_at = now(), state = 'connected', state_reason = NULL",
         c.id.uuid(),
         org,
@@ -66,7 +69,8 @@ pub async fn save(tx: &mut OrgTx, c: &Connector, sealed: &[u8]) -> ActivityResul
         c.software,
         c.max_characters,
         sealed,
-        c.token_expires_at
+        c.token_expires_at,
+        &c.scopes
     )
     .execute(tx.conn())
     .await
@@ -81,7 +85,7 @@ pub async fn save(tx: &mut OrgTx, c: &Connector, sealed: &[u8]) -> ActivityResul
 pub async fn get(tx: &mut OrgTx, id: ConnectorId) -> ActivityResult<Option<Connector>> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT id, platform, base_url, handle, remote_id, software, max_characters, token_expires_at, state, state_reason, budget, checked_at, created_at
+        "SELECT id, platform, base_url, handle, remote_id, software, max_characters, token_expires_at, scopes, state, state_reason, budget, checked_at, created_at
          FROM connectors WHERE id = $1",
         id.uuid()
     )
@@ -106,7 +110,7 @@ pub async fn require(tx: &mut OrgTx, id: ConnectorId) -> ActivityResult<Connecto
 pub async fn list(tx: &mut OrgTx, after: Option<ConnectorId>, limit: i64) -> ActivityResult<Vec<Connector>> {
     let rows = sqlx::query_as!(
         Row,
-        "SELECT id, platform, base_url, handle, remote_id, software, max_characters, token_expires_at, state, state_reason, budget, checked_at, created_at
+        "SELECT id, platform, base_url, handle, remote_id, software, max_characters, token_expires_at, scopes, state, state_reason, budget, checked_at, created_at
          FROM connectors WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
         after.map(ConnectorId::uuid),
         limit
@@ -130,21 +134,71 @@ pub async fn sealed_credentials(tx: &mut OrgTx, id: ConnectorId) -> ActivityResu
         .ok_or_else(|| ActivityError::credentials_expired("the account is disconnected"))
 }
 
-/// Replaces the account's credentials after a refresh.
+/// What a renewal has brought.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewed<'a> {
+    /// The new credentials, sealed.
+    pub sealed: &'a [u8],
+    /// When their token ends.
+    pub token_expires_at: Option<DateTime<Utc>>,
+    /// What it allows.
+    pub scopes: &'a [String],
+}
+
+/// Notes that a renewal begins with the token of this hash, to be committed before the platform is asked. Answers when an earlier one was begun with
+/// the same token, of which nobody knows how it ended.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn refreshed(tx: &mut OrgTx, id: ConnectorId, sealed: &[u8], token_expires_at: Option<DateTime<Utc>>) -> ActivityResult<()> {
+pub async fn begin_renewal(tx: &mut OrgTx, id: ConnectorId, token_hash: &[u8; 32]) -> ActivityResult<Option<DateTime<Utc>>> {
+    let before = sqlx::query!("SELECT refresh_started_at, refresh_token_hash FROM connectors WHERE id = $1 FOR UPDATE", id.uuid())
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(classify)?;
+    let same = before.filter(|before| before.refresh_token_hash.as_deref() == Some(token_hash.as_slice()));
+    if let Some(started_at) = same.and_then(|before| before.refresh_started_at) {
+        return Ok(Some(started_at));
+    }
     sqlx::query!(
-        "UPDATE connectors SET credentials = $2, token_expires_at = $3, state = 'connected', state_reason = NULL, checked_at = now()
-         WHERE id = $1 AND state <> 'disconnected'",
+        "UPDATE connectors SET refresh_started_at = now(), refresh_token_hash = $2 WHERE id = $1",
         id.uuid(),
-        sealed,
-        token_expires_at
+        token_hash.as_slice()
     )
     .execute(tx.conn())
     .await
     .map_err(classify)?;
+    Ok(None)
+}
+
+/// Ends a renewal: with what it brought, or with nothing. One that was overtaken, because a person connected the account meanwhile, changes nothing.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn end_renewal(tx: &mut OrgTx, id: ConnectorId, token_hash: &[u8; 32], renewed: Option<Renewed<'_>>) -> ActivityResult<()> {
+    let query = match renewed {
+        Some(Renewed { sealed, token_expires_at, scopes }) => sqlx::query!(
+            "UPDATE connectors SET credentials = $3, token_expires_at = $4, scopes = $5, state = 'connected', state_reason = NULL, checked_at = now(),
+                 refresh_started_at = NULL, refresh_token_hash = NULL
+             WHERE id = $1 AND refresh_token_hash = $2 AND state <> 'disconnected'",
+            id.uuid(),
+            token_hash.as_slice(),
+            sealed,
+            token_expires_at,
+            scopes
+        )
+        .execute(tx.conn())
+        .await,
+        None => {
+            sqlx::query!(
+                "UPDATE connectors SET refresh_started_at = NULL, refresh_token_hash = NULL WHERE id = $1 AND refresh_token_hash = $2",
+                id.uuid(),
+                token_hash.as_slice()
+            )
+            .execute(tx.conn())
+            .await
+        }
+    };
+    query.map_err(classify)?;
     Ok(())
 }
 
@@ -170,10 +224,13 @@ pub async fn set_state(tx: &mut OrgTx, id: ConnectorId, state: &str, reason: Opt
 /// # Errors
 /// When the database cannot answer.
 pub async fn disconnect(tx: &mut OrgTx, id: ConnectorId) -> ActivityResult<()> {
-    sqlx::query!("UPDATE connectors SET state = 'disconnected', state_reason = NULL, credentials = NULL WHERE id = $1", id.uuid())
-        .execute(tx.conn())
-        .await
-        .map_err(classify)?;
+    sqlx::query!(
+        "UPDATE connectors SET state = 'disconnected', state_reason = NULL, credentials = NULL, refresh_token_hash = NULL WHERE id = $1",
+        id.uuid()
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(classify)?;
     Ok(())
 }
 
@@ -212,6 +269,7 @@ struct Row {
     software: Option<String>,
     max_characters: Option<i32>,
     token_expires_at: Option<DateTime<Utc>>,
+    scopes: Vec<String>,
     state: String,
     state_reason: Option<String>,
     budget: Option<Value>,
@@ -230,6 +288,7 @@ impl Row {
             software: self.software,
             max_characters: self.max_characters,
             token_expires_at: self.token_expires_at,
+            scopes: self.scopes,
             state: self.state,
             state_reason: self.state_reason,
             budget: self.budget,

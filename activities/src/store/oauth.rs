@@ -1,6 +1,7 @@
 //! OAuth authorisations that were begun: each is bound to the org and to whoever began it, works once, and for ten minutes.
 
 use domain::{ids::OrgId, platform::Platform};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{OrgTx, Store, classify};
@@ -22,6 +23,12 @@ pub struct Authorization {
     pub begun_by: Uuid,
     /// Whether that is a person.
     pub begun_by_person: bool,
+}
+
+/// The hash under which what a person has to choose from is stored: never that of a state parameter, whatever the token.
+#[must_use]
+pub fn choice_hash(token: &str) -> [u8; 32] {
+    Sha256::new().chain_update(b"choice:").chain_update(token).finalize().into()
 }
 
 /// The row identity that the sealed secrets are bound to.

@@ -9,4 +9,5 @@ mod mastodon;
 mod media;
 mod model;
 mod model_faults;
+mod renewing;
 mod writing;

@@ -83,6 +83,7 @@ async fn house() -> House {
             software: None,
             max_characters: None,
             token_expires_at: None,
+            scopes: Vec::new(),
             state: "connected".to_owned(),
             state_reason: None,
             budget: None,

@@ -195,7 +195,7 @@ fn cases(brand: &Value, account: domain::ids::ConnectorId) -> Vec<Case> {
             ("/email", Some(json!([]))),
             ("/email", Some(json!("a@b.example"))),
             ("/email/0", Some(json!("nobody"))),
-            ("/weekday", Some(json!("monday"))),
+            ("/weekday", Some(json!("someday"))),
         ],
     ));
 

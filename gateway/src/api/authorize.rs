@@ -7,7 +7,7 @@
 
 use activities::{
     platform::{
-        self,
+        self, Choice,
         apps::needs_app,
         oauth::{self, Returned},
     },
@@ -36,7 +36,10 @@ use url::Url;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::connectors::{ConnectorView, platform_problem, save_account, server};
+use super::{
+    choosing,
+    connectors::{ConnectorView, platform_problem, save_account, server},
+};
 use crate::{
     access::{Role, anyone, may},
     app::App,
@@ -61,6 +64,17 @@ struct AuthorizeParams {
     platform: Platform,
     /// The address of the server that the account is on, for Mastodon; others have one address.
     base_url: Option<String>,
+    /// The id or the name of the account that is meant, where the person has several (pages, organisations, channels).
+    account: Option<String>,
+}
+
+/// What is kept, sealed, until the person comes back.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// What the platform's protocol needs.
+    authorization: String,
+    /// Which account is meant.
+    account: Option<String>,
 }
 
 /// Where to send the person.
@@ -94,8 +108,10 @@ async fn authorize(State(app): State<App>, caller: Caller, Params(params): Param
     let state = BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>());
     let hash: [u8; 32] = Sha256::digest(&state).into();
     let begun = oauth::begin(&app.outgoing, &app.apps, platform, &base_url, &redirect, &state).await.map_err(|e| platform_problem(&e))?;
+    let kept = Kept { authorization: begun.kept.expose_secret().to_owned(), account: params.account };
+    let plaintext = SecretString::from(serde_json::to_string(&kept).map_err(Problem::internal)?);
     let sealed =
-        app.vault.seal(&states::seal_context(caller.org, &hash), begun.kept.expose_secret().as_bytes()).map_err(Problem::internal)?;
+        app.vault.seal(&states::seal_context(caller.org, &hash), plaintext.expose_secret().as_bytes()).map_err(Problem::internal)?;
     let authorization = Authorization {
         platform,
         base_url: base_url.to_string(),
@@ -129,6 +145,7 @@ struct CallbackParams {
 /// Platforms send a person here. The state parameter is the proof: it belongs to whoever began, works once, and for ten minutes.
 #[utoipa::path(get, path = "/v1/connectors/callback", tag = "connectors", operation_id = "authorize_callback", params(CallbackParams),
     responses((status = 200, body = ConnectorView, description = "The account is connected"),
+        (status = 300, description = "Several accounts were opened: `POST /v1/connectors/choose`"),
         (status = 400, description = "Nobody began this, or it was used"), (status = 410, description = "Ten minutes are over"),
         (status = 422, description = "The person or the platform refused")))]
 async fn callback(State(app): State<App>, Params(params): Params<CallbackParams>) -> ApiResult<impl IntoResponse> {
@@ -152,17 +169,30 @@ async fn callback(State(app): State<App>, Params(params): Params<CallbackParams>
     if !may_still_connect(&app, org, &begun).await? {
         return Err(Problem::new(Code::AuthorizationUnknown).detail("Whoever began this may not connect accounts any more."));
     }
-    let kept = app.vault.open_text(&states::seal_context(org, &hash), &Sealed::from_bytes(begun.sealed)).map_err(Problem::internal)?;
+    let opened =
+        app.vault.open_text(&states::seal_context(org, &hash), &Sealed::from_bytes(begun.sealed.clone())).map_err(Problem::internal)?;
+    let kept: Kept = serde_json::from_str(opened.expose_secret()).map_err(|_| Problem::internal("a stored authorisation is damaged"))?;
     let base_url = app.outgoing.check_url(&begun.base_url).map_err(|e| platform_problem(&e))?;
-    let returned = Returned { redirect: &redirect_uri(&app)?, code: &code, kept: &kept };
+    let returned = Returned { redirect: &redirect_uri(&app)?, code: &code, kept: &kept.authorization.into() };
     let credentials =
         oauth::finish(&app.outgoing, &app.apps, begun.platform, &base_url, returned).await.map_err(|e| platform_problem(&e))?;
+    let offered = platform::accounts(&app.outgoing, begun.platform, &base_url, &credentials).await.map_err(|e| platform_problem(&e))?;
+    let credentials = match platform::choose(credentials, offered, kept.account.as_deref()).map_err(|e| platform_problem(&e))? {
+        Choice::Clear(credentials) => credentials,
+        Choice::Asked(offered) => return Err(with_headers(choosing::ask(&app, org, begun, &offered).await?)),
+    };
     // Whose account it is, the token says.
     let connector = save_account(&app, org, IdSource::fresh(), begun.platform, base_url.as_str(), "", credentials).await?;
-    // The address holds the code: it stays out of caches, and is told to no other page.
-    let headers: [(HeaderName, HeaderValue); 2] =
-        [(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))];
-    Ok((headers, axum::Json(ConnectorView::from(connector))))
+    Ok((unshared(), axum::Json(ConnectorView::from(connector))))
+}
+
+/// The address holds the code: it stays out of caches, and is told to no other page.
+fn unshared() -> [(HeaderName, HeaderValue); 2] {
+    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))]
+}
+
+fn with_headers(problem: Problem) -> Problem {
+    unshared().into_iter().fold(problem, |problem, (name, value)| problem.header(name, value))
 }
 
 /// Whether whoever began has the right to it now: the key may have been revoked meanwhile, the person's role taken.

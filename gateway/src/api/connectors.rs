@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::{ConnectorId, OrgId},
     platform::Platform,
+    publication::send_class,
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,9 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use workflows::connector::ForOrg;
+use workflows::connector::{ForOrg, KeepToken};
 
+use super::platforms::{CapabilitiesView, SendView};
 use crate::{
     access::{Role, may},
     app::App,
@@ -117,6 +119,19 @@ impl From<Connector> for ConnectorView {
     }
 }
 
+/// A connected account, with how sending once is kept on it and what it can do.
+#[derive(Serialize, ToSchema)]
+struct ConnectorStatusView {
+    #[serde(flatten)]
+    connector: ConnectorView,
+    /// How a post goes out once.
+    send: SendView,
+    /// What its token allows, where the platform tells.
+    scopes: Vec<String>,
+    /// What its posts may hold, and what it tells.
+    capabilities: CapabilitiesView,
+}
+
 /// What a platform said to a person who waits for the answer.
 pub(super) fn platform_problem(error: &ActivityError) -> Problem {
     match error {
@@ -156,7 +171,8 @@ pub(super) async fn save_account(
         remote_id: account.remote_id,
         software: account.software,
         max_characters: account.limits.max_characters.and_then(|n| i32::try_from(n).ok()),
-        token_expires_at: health.token_expires_at,
+        token_expires_at: credentials.expires_at().or(health.token_expires_at),
+        scopes: if health.scopes.is_empty() { credentials.scopes().to_vec() } else { health.scopes },
         state: "connected".to_owned(),
         state_reason: None,
         budget: None,
@@ -166,6 +182,10 @@ pub(super) async fn save_account(
     connectors::save(&mut tx, &connector, sealed.as_bytes()).await?;
     let stored = connectors::require(&mut tx, id).await?;
     tx.commit().await?;
+    if let (Some(expires_at), true) = (stored.token_expires_at, platform::renews_ahead(platform).is_some()) {
+        let key = format!("{}:keep", ids.0);
+        app.engine.send_object("Connector", &id.to_string(), "keep_token", &KeepToken { org, expires_at }, &key).await?;
+    }
     if known.is_some() {
         let key = format!("{}:check", ids.0);
         app.engine.send_object("Connector", &id.to_string(), "check", &ForOrg { org }, &key).await?;
@@ -218,12 +238,19 @@ async fn list(State(app): State<App>, caller: Caller, Params(params): Params<Pag
     Ok(axum::Json(slice.page(rows, |c| c.id, ConnectorView::from)))
 }
 
-/// How an account is
+/// How an account is, and what it can do
 #[utoipa::path(get, path = "/v1/connectors/{id}/status", tag = "connectors", operation_id = "connector_status", params(("id" = String, Path)),
-    responses((status = 200, body = ConnectorView, description = "The account"), (status = 404, description = "There is none")))]
-async fn status(State(app): State<App>, caller: Caller, Id(id): Id<ConnectorId>) -> ApiResult<axum::Json<ConnectorView>> {
+    responses((status = 200, body = ConnectorStatusView, description = "The account"), (status = 404, description = "There is none")))]
+async fn status(State(app): State<App>, caller: Caller, Id(id): Id<ConnectorId>) -> ApiResult<axum::Json<ConnectorStatusView>> {
     let connector = connectors::get(&mut app.store.in_org(caller.org).await?, id).await?.ok_or_else(Problem::not_found)?;
-    Ok(axum::Json(connector.into()))
+    let class = send_class(connector.platform, connector.software.as_deref());
+    let own_units = connector.max_characters.and_then(|n| u32::try_from(n).ok());
+    Ok(axum::Json(ConnectorStatusView {
+        send: SendView::of(connector.platform, class),
+        scopes: connector.scopes.clone(),
+        capabilities: CapabilitiesView::of(connector.platform.capabilities(), own_units),
+        connector: connector.into(),
+    }))
 }
 
 /// Disconnect an account

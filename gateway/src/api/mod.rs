@@ -7,6 +7,7 @@ mod authorize;
 mod brands;
 mod briefs;
 mod campaigns;
+mod choosing;
 mod connectors;
 mod decisions;
 mod digests;
@@ -16,6 +17,7 @@ mod health;
 mod ingest;
 mod links;
 mod metrics;
+mod platforms;
 mod posts;
 mod runs;
 mod schedules;
@@ -44,6 +46,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(variants::routes())
         .merge(connectors::routes())
         .merge(authorize::routes())
+        .merge(choosing::routes())
+        .merge(platforms::routes())
         .merge(assets::routes())
         .merge(metrics::routes())
         .merge(ingest::routes())
