@@ -2,7 +2,7 @@
 //!
 //! One file (or folder) per platform implements `Adapter`; `adapter` names them. A new platform is a variant of `domain::platform::Platform`, its
 //! class in `domain::publication::send_class`, its file, and one line in `adapter`. What a person enters is in its capabilities, how it does OAuth is
-//! data beside its connector ([`oauth::Rules`]); [`Credentials`] are had by name.
+//! data beside its connector ([`oauth::Rules`]); [`Credentials`] are had by name. `docs/adding-a-platform.md` walks through one.
 //!
 //! Every function is one attempt. [`submit`] sends at most once and tells what may be concluded; looking afterwards is [`resolve`]. Text that a
 //! server returned is cleaned of the account's own secrets before it leaves this module.
