@@ -134,7 +134,7 @@ impl Rest {
         let body = json!({
             "brand_id": newsroom.brand,
             "brief_id": brief,
-            "connectors": newsroom.accounts.values().collect::<Vec<_>>(),
+            "connectors": crate::PLATFORMS.iter().map(|platform| newsroom.account(*platform)).collect::<Vec<_>>(),
             "variants_per_post": 1,
             "approval": "auto",
             "schedule": schedule,
