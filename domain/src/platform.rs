@@ -9,6 +9,8 @@ mod discord;
 mod mastodon;
 mod slack;
 mod telegram;
+mod tiktok;
+mod youtube;
 
 use std::{fmt, str::FromStr};
 
@@ -33,11 +35,15 @@ pub enum Platform {
     Discord,
     /// Slack, through a bot.
     Slack,
+    /// TikTok.
+    TikTok,
+    /// YouTube.
+    YouTube,
 }
 
 impl Platform {
     /// Every platform, in the order in which pages list them.
-    pub const ALL: &[Self] = &[Self::Mastodon, Self::Bluesky, Self::Telegram, Self::Discord, Self::Slack];
+    pub const ALL: &[Self] = &[Self::Mastodon, Self::Bluesky, Self::Telegram, Self::Discord, Self::Slack, Self::TikTok, Self::YouTube];
 
     /// What the platform can carry by its own documentation.
     #[must_use]
@@ -48,6 +54,8 @@ impl Platform {
             Self::Telegram => &telegram::CAPABILITIES,
             Self::Discord => &discord::CAPABILITIES,
             Self::Slack => &slack::CAPABILITIES,
+            Self::TikTok => &tiktok::CAPABILITIES,
+            Self::YouTube => &youtube::CAPABILITIES,
         }
     }
 

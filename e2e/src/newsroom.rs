@@ -157,7 +157,7 @@ impl Newsroom {
             app_url,
         };
         seed::people_and_brand(&newsroom).await?;
-        for platform in Platform::ALL {
+        for platform in Platform::ALL.iter().filter(|platform| platform.capabilities().takes_text_alone()) {
             let id = seed::account(&newsroom, *platform).await?;
             newsroom.accounts.insert(*platform, id);
         }

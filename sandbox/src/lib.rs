@@ -19,5 +19,7 @@ pub mod slack;
 pub mod social;
 pub mod telegram;
 pub mod x;
+pub mod tiktok;
+pub mod youtube;
 
 pub use budget::Limit;

@@ -21,7 +21,9 @@ mod recognise;
 mod slack;
 mod staged;
 mod telegram;
+mod tiktok;
 mod upload;
+mod youtube;
 
 use std::collections::BTreeMap;
 
@@ -213,6 +215,8 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
         Platform::Telegram => &telegram::Telegram,
         Platform::Discord => &discord::Discord,
         Platform::Slack => &slack::Slack,
+        Platform::TikTok => &tiktok::TikTok,
+        Platform::YouTube => &youtube::YouTube,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod bluesky;
 mod contract;
+mod films;
 mod mail;
 mod mastodon;
 mod media;

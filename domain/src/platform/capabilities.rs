@@ -66,6 +66,12 @@ impl Capabilities {
         self.max_thread_parts > 1
     }
 
+    /// Whether a post can be of nothing but text.
+    #[must_use]
+    pub const fn takes_text_alone(&self) -> bool {
+        self.media.required.is_none()
+    }
+
     /// The most images of one post.
     #[must_use]
     pub const fn max_images(&self) -> u32 {

@@ -22,6 +22,10 @@ pub(crate) trait Platform: Clone + Send + Sync + 'static {
     fn faults(&self) -> &FaultPlan;
     /// The kinds of a request, empty for those that no fault may touch.
     fn kinds(&self, method: &Method, path: &str) -> &'static [Endpoint];
+    /// The same, where the headers decide: a piece that completes an upload publishes, the others do not.
+    fn kinds_of(&self, method: &Method, uri: &Uri, _headers: &HeaderMap) -> &'static [Endpoint] {
+        self.kinds(method, uri.path())
+    }
     /// The platform's own error answer of this status.
     fn refusal(&self, status: StatusCode) -> Response;
     /// The platform's own answer while a rate window is closed.
@@ -64,7 +68,7 @@ pub(crate) async fn gate<P: Platform>(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let kinds = platform.kinds(request.method(), request.uri().path());
+    let kinds = platform.kinds_of(request.method(), request.uri(), request.headers());
     if kinds.is_empty() {
         return marked(next.run(request).await);
     }

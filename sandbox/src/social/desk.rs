@@ -62,6 +62,10 @@ pub trait Protocol: Debug + Default + Send + Sync + 'static {
     fn routes() -> Router<Desk<Self>>;
     /// The kinds of a request, for the fault plan; empty for those that no fault may touch.
     fn kinds(method: &Method, path: &str) -> &'static [Endpoint];
+    /// The same, where the headers decide: a piece that completes an upload publishes, the others do not.
+    fn kinds_of(method: &Method, uri: &Uri, _headers: &HeaderMap) -> &'static [Endpoint] {
+        Self::kinds(method, uri.path())
+    }
     /// Its error answer of this status.
     fn refusal(status: StatusCode) -> Response;
     /// Its answer while a rate window is closed, headers included.
@@ -256,6 +260,10 @@ impl<P: Protocol> Platform for Desk<P> {
 
     fn kinds(&self, method: &Method, path: &str) -> &'static [Endpoint] {
         P::kinds(method, path)
+    }
+
+    fn kinds_of(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> &'static [Endpoint] {
+        P::kinds_of(method, uri, headers)
     }
 
     fn refusal(&self, status: StatusCode) -> Response {

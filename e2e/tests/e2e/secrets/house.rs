@@ -127,6 +127,8 @@ impl House {
             Platform::Telegram => "/bot",
             Platform::Discord => "/api/v10/channels/",
             Platform::Slack => "/api/chat.postMessage",
+            Platform::TikTok => "/v2/post/publish/",
+            Platform::YouTube => "/upload/youtube/",
         }
     }
 
