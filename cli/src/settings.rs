@@ -193,12 +193,19 @@ impl ServersSection {
     }
 }
 
+// By hand, so that it does not count as the cause as well: whoever prints an error with its causes would print it twice.
+impl From<config::ConfigError> for SettingsError {
+    fn from(error: config::ConfigError) -> Self {
+        Self::Read(error)
+    }
+}
+
 /// Why the settings cannot be used, with what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     /// A source cannot be read, or names what there is not.
     #[error("the settings cannot be used: {0}")]
-    Read(#[from] config::ConfigError),
+    Read(config::ConfigError),
     /// `--set` without `=`.
     #[error("--set takes key=value, such as gateway.listen=127.0.0.1:9000; `{0}` is not that")]
     Assignment(String),

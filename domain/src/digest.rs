@@ -95,6 +95,12 @@ pub struct DigestData {
     pub totals: Counters,
     /// All posts together in the period before.
     pub previous: Counters,
+    /// Clicks and impressions in the period of those posts of which both are known: only they make a click rate.
+    #[serde(default)]
+    pub rated: Counters,
+    /// The same in the period before.
+    #[serde(default)]
+    pub rated_previous: Counters,
     /// The posts with the most engagement, best first; at most three.
     pub best: Vec<PostFigures>,
     /// The posts with the least engagement, worst first; at most three, and none that is among the best.
@@ -124,6 +130,13 @@ impl DigestData {
         posts.sort_by_key(|post| post.post_id);
         let sum = |of: fn(&PostFigures) -> &Counters| posts.iter().fold(Counters::default(), |sum, post| sum.plus(of(post)));
         let (totals, previous) = (sum(|post| &post.period), sum(|post| &post.previous));
+        let rated = |of: fn(&PostFigures) -> &Counters| {
+            let both = posts.iter().map(of).filter(|counters| counters.ctr().is_some());
+            both.fold(Counters::default(), |sum, counters| {
+                sum.plus(&Counters { clicks: counters.clicks, impressions: counters.impressions, ..Counters::default() })
+            })
+        };
+        let (rated, rated_previous) = (rated(|post| &post.period), rated(|post| &post.previous));
         // A post of which nothing is known is neither good nor bad.
         let mut ranked: Vec<_> = posts.iter().filter(|post| post.period.engagement().is_some()).collect();
         ranked.sort_by_key(|post| (Reverse(post.period.engagement()), Reverse(post.period.impressions), post.post_id));
@@ -135,6 +148,8 @@ impl DigestData {
             published: posts.iter().filter(|post| period.from < post.published_at && post.published_at <= period.to).count(),
             totals,
             previous,
+            rated,
+            rated_previous,
             best: ranked[..best].iter().copied().cloned().collect(),
             worst: ranked.iter().rev().take(worst).copied().cloned().collect(),
             changes: changes(&totals, &previous),

@@ -43,7 +43,7 @@ pub struct Sources<'a> {
 
 /// A brand's own tag is wanted before anything that was only observed.
 const BRAND: f64 = 1.0;
-/// A tag that did as well as any, whatever the text is about.
+/// A tag that did as well as any, where the text or its brief speaks of it.
 const PERFORMED: f64 = 0.6;
 /// A word that the text is about.
 const FROM_TEXT: f64 = 0.5;
@@ -60,7 +60,7 @@ struct Candidate {
 }
 
 /// The best tags, best first, without `#`: at most what the platform bears, less those that the text has already, which are not repeated. A tag of the brand
-/// scores 1.0 (falling slightly along its list), one that performed up to 0.6, a word of the text up to 0.5; what comes from several sources adds up. Equals
+/// scores 1.0 (falling slightly along its list), one that performed up to 0.6 if the text or its brief speaks of it (otherwise tags would feed themselves), a word of the text up to 0.5; what comes from several sources adds up. Equals
 /// keep the order brand, performed, text, so that the same input gives the same tags.
 ///
 /// # Words of the text
@@ -99,7 +99,11 @@ pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
     for (at, tag) in sources.brand.iter().enumerate() {
         add(tag, BRAND - 0.01 * at.min(50) as f64);
     }
-    for performed in sources.performed.iter().filter(|p| !stop_words::in_any(p.tag.trim().trim_start_matches(['#', '＃']))) {
+    let words: Vec<String> = [sources.text, sources.about].iter().flat_map(|text| text.unicode_words()).map(key).collect();
+    let own: Vec<String> = sources.brand.iter().filter_map(|tag| normalise(tag)).map(|tag| key(&tag)).collect();
+    let fits = |tag: &str| normalise(tag).map(|tag| key(&tag)).is_some_and(|tag| own.contains(&tag) || speaks_of(&words, &tag));
+    let performed = sources.performed.iter().filter(|p| fits(&p.tag));
+    for performed in performed.filter(|p| !stop_words::in_any(p.tag.trim().trim_start_matches(['#', '＃']))) {
         let score = if performed.score.is_nan() { 0.0 } else { f64::from(performed.score.clamp(0.0, 1.0)) };
         add(&performed.tag, PERFORMED * score);
     }
@@ -110,6 +114,13 @@ pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.order.cmp(&b.order)));
     let room = (capabilities.max_hashtags as usize).saturating_sub(present.len());
     candidates.into_iter().take(room).map(|candidate| candidate.tag).collect()
+}
+
+/// Whether `words` (in the form of [`key`]) hold the tag: as one word or up to three that stand together, give or take an ending of two letters.
+fn speaks_of(words: &[String], tag: &str) -> bool {
+    let ends_alike = |word: &str| word.strip_prefix(tag).or_else(|| tag.strip_prefix(word)).is_some_and(|rest| rest.chars().count() <= 2);
+    words.iter().any(|word| word.chars().count() >= SHORTEST_WORD && ends_alike(word))
+        || (1..=3).any(|n| words.windows(n).any(|run| run.concat() == tag))
 }
 
 /// A tag as platforms take it, without `#`: letters, digits and `_`; words run together with their first letters raised. `None` if nothing of a tag is left.
@@ -212,15 +223,23 @@ mod tests {
 
     #[test]
     fn brand_comes_first_then_what_performed_then_the_topic() {
-        let text = "Our sourdough rests for two days. Good sourdough needs time, and Kreuzberg has it.";
+        let text = "Our sourdough rests for two days in a dull bakery. Good sourdough needs time, and Kreuzberg has it.";
         let found = tags(text, &["#Kornfeld"], &[("bakery", 0.9), ("dull", 0.01)], &[], Platform::Mastodon);
         assert_eq!(found, ["Kornfeld", "bakery", "sourdough", "Kreuzberg", "dull"]);
     }
 
     #[test]
+    fn what_performed_goes_only_where_it_is_spoken_of() {
+        let of = |text: &str| tags(text, &[], &[("Marcala", 1.0), ("WinterRoast", 0.9), ("oven", 0.8)], &[], Platform::Mastodon);
+        assert_eq!(of("kaffee am kai"), [""; 0]);
+        assert_eq!(of("a winter roast, from the oven's mouth"), ["WinterRoast", "oven"]);
+        assert_eq!(of("governed by nobody"), [""; 0], "not within another word");
+    }
+
+    #[test]
     fn what_several_sources_say_counts_more() {
         assert_eq!(
-            tags("Sourdough: all about sourdough", &[], &[("bakery", 0.5), ("Sourdough", 0.45)], &[], Platform::Bluesky)[..2],
+            tags("Sourdough: all about sourdough at the bakery", &[], &[("bakery", 0.5), ("Sourdough", 0.45)], &[], Platform::Bluesky)[..2],
             ["Sourdough", "bakery"]
         );
     }
@@ -296,7 +315,7 @@ mod tests {
     #[test]
     fn a_stop_word_is_no_tag_because_it_did_well_but_because_the_brand_says_so() {
         let performed = [("from", 1.0), ("#Wirklich", 0.9), ("coffee", 0.5)];
-        assert_eq!(tags("x", &["Next"], &performed, &[], Platform::Mastodon), ["Next", "coffee"]);
+        assert_eq!(tags("from coffee, wirklich", &["Next"], &performed, &[], Platform::Mastodon), ["Next", "coffee"]);
     }
 
     proptest! {

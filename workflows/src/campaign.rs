@@ -1,8 +1,9 @@
 //! `Campaign`, one object for each campaign: from the request over the drafts and the decisions to the last post.
 
 use activities::{
-    approval,
+    ActivityResult, approval,
     store::{
+        OrgTx,
         campaigns::{self, NewCampaign},
         posts, runs,
         schedules::occurrences,
@@ -107,13 +108,26 @@ impl Campaign {
         let CreateCampaign { org, campaign, connectors } = input.into_inner();
         let campaign_id = campaign.id;
         let invocation = ctx.invocation_id().to_owned();
-        step(&ctx, &self.world, "store.create_campaign", Retry::Always, move |w| async move {
+        let stored = (campaign.clone(), invocation.clone());
+        let created: Result<(), Failure> = step(&ctx, &self.world, "store.create_campaign", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
-            campaigns::insert(&mut tx, &campaign).await?;
-            runs::insert(&mut tx, campaign.run_id, "Campaign", &campaign.id.to_string(), &invocation).await?;
+            store(&mut tx, &campaign, &invocation).await?;
             tx.commit().await
         })
-        .await?;
+        .await;
+        if let Err(failure) = created {
+            if failure.is_cancelled() {
+                // Stopped before it began to write. It has its id already, so it is there, and says that it was cancelled.
+                step(&ctx, &self.world, "store.cancel_campaign", Retry::Always, move |w| async move {
+                    let mut tx = w.store.in_org(org).await?;
+                    store(&mut tx, &stored.0, &stored.1).await?;
+                    campaigns::cancel(&mut tx, campaign_id).await?;
+                    tx.commit().await
+                })
+                .await?;
+            }
+            return Err(failure.into());
+        }
         ctx.service_client::<GenerationClient>().run(Json(Generate { org, campaign_id, connectors })).send();
         Ok(())
     }
@@ -275,6 +289,11 @@ impl Campaign {
         recurring::tell_ended(&ctx, org, waits);
         Ok(())
     }
+}
+
+async fn store(tx: &mut OrgTx, campaign: &NewCampaign, invocation: &str) -> ActivityResult<()> {
+    campaigns::insert(tx, campaign).await?;
+    runs::insert(tx, campaign.run_id, "Campaign", &campaign.id.to_string(), invocation).await
 }
 
 /// Who decided before, in words for `me`, who comes too late.

@@ -107,8 +107,8 @@ fn figures(data: &DigestData, words: &Words) -> Vec<(String, String, String)> {
     let known = Metric::ALL.into_iter().filter(|metric| data.totals.get(*metric).is_some() || data.previous.get(*metric).is_some());
     let mut rows: Vec<_> =
         known.map(|metric| (words.metric(metric).to_owned(), number(data.totals.get(metric)), number(data.previous.get(metric)))).collect();
-    if let Some(ctr) = data.totals.ctr() {
-        let before = data.previous.ctr().map_or_else(|| words.unknown.to_owned(), |ctr| words.rate(ctr));
+    if let Some(ctr) = data.rated.ctr() {
+        let before = data.rated_previous.ctr().map_or_else(|| words.unknown.to_owned(), |ctr| words.rate(ctr));
         rows.push((words.click_rate.to_owned(), words.rate(ctr), before));
     }
     rows

@@ -151,3 +151,15 @@ fn the_plain_summary_is_made_of_facts_and_stands_by_its_own_check() {
         assert_eq!(check_summary(&plain_summary(&data, language), &given), Ok(()));
     }
 }
+
+#[test]
+fn a_click_rate_is_of_the_posts_that_tell_both() {
+    let with = |n, clicks, impressions| {
+        let period = Counters { clicks, impressions, ..Counters::default() };
+        PostFigures { period, ..post(n, None, None) }
+    };
+    let data =
+        DigestData::sum_up("Larkspur", period(), vec![with(1, Some(30), None), with(2, Some(4), Some(200)), with(3, None, Some(600))]);
+    assert_eq!((data.totals.clicks, data.totals.impressions), (Some(34), Some(800)));
+    assert_eq!((data.rated.ctr(), data.rated_previous.ctr()), (Some(0.02), None), "not 34 of 800");
+}

@@ -61,7 +61,7 @@ async fn a_webhook_counts_once_and_only_with_the_orgs_signature() {
     let post = post(&api, &owner, "abcdefgh", "https://northwind.example/").await;
     let vault = Vault::from_keys(keys.expose_secret()).unwrap();
     let secret = gateway::admin::new_webhook_secret(&api.store, &vault, api.org).await.unwrap();
-    let body = json!({"post_id": post, "observed_at": "2026-12-01T10:00:00Z", "counters": {"likes": 12}}).to_string();
+    let body = json!({"post_id": post, "observed_at": chrono::Utc::now(), "counters": {"likes": 12}}).to_string();
     let send = async |org: OrgId, secret: &str, time: i64, body: &str| {
         let signature = gateway::admin::sign_webhook(secret, time, body.as_bytes());
         let request = api.anonymous(Method::POST, "/v1/metrics/ingest").header("pressroom-org", org.to_string());
@@ -72,6 +72,11 @@ async fn a_webhook_counts_once_and_only_with_the_orgs_signature() {
     send(api.org, secret.expose_secret(), now - 3600, &body).await.expect_problem(401, "signature-invalid");
     let other = gateway::admin::create_org(&api.store, "Other").await.unwrap();
     send(other, secret.expose_secret(), now, &body).await.expect_problem(401, "signature-invalid");
+    let of_time = |time: &str| json!({"post_id": post, "observed_at": time, "counters": {"likes": 12}}).to_string();
+    for time in ["2126-12-01T10:00:00Z", "2020-12-01T10:00:00Z"] {
+        let refused = send(api.org, secret.expose_secret(), now, &of_time(time)).await;
+        assert_eq!(refused.expect_problem(422, "validation-failed").pointers(), ["/observed_at"], "{time}");
+    }
     let negative = body.replace(":12}", ":-1}");
     let negative = send(api.org, secret.expose_secret(), now, &negative).await;
     assert_eq!(negative.expect_problem(422, "validation-failed").pointers(), ["/counters/likes"]);

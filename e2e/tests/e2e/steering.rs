@@ -136,6 +136,23 @@ async fn a_cancelled_campaign_ends_says_so_everywhere_and_sends_nothing_afterwar
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_at_once_leaves_no_campaign_that_says_it_writes() -> anyhow::Result<()> {
+    let stage = Stage::set(Plan::default()).await?;
+    // Whether the cancellation meets the campaign before, in or after its first step is up to the machine.
+    for _ in 0..10 {
+        let (campaign, run) = stage.campaign().await?;
+        stage.change(&run, "cancel").await?;
+        stage
+            .rest
+            .until(&format!("v1/campaigns/{campaign}"), "the campaign to be over", |c| {
+                matches!(c["status"].as_str(), Some("cancelled" | "finished"))
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_done_when_its_posts_are_out_and_their_readings_stand_beside_it() -> anyhow::Result<()> {
     // Read again and again for as long as the test takes, however long that is.
     let metrics = PollCadence::try_from(vec![PollStep { until_ms: 3_600_000, every_ms: 100 }])?;

@@ -11,7 +11,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::HEXLOWER;
 use domain::{
     ids::{OrgId, PostId},
@@ -106,9 +106,15 @@ async fn ingest(State(app): State<App>, request: Request) -> ApiResult<StatusCod
             fields.bad(format!("/counters/{metric}"), "must not be negative");
         }
     }
+    // The latest reading is the truth: one from the future would be it until then.
+    if delivery.observed_at > Utc::now() + TimeDelta::seconds(app.settings.webhook_tolerance_seconds.into()) {
+        fields.bad("/observed_at", "lies in the future");
+    }
     let mut tx = app.store.in_org(org).await?;
-    if posts::get(&mut tx, delivery.post_id).await?.is_none() {
-        fields.bad("/post_id", "names no post of this org");
+    match posts::get(&mut tx, delivery.post_id).await? {
+        None => fields.bad("/post_id", "names no post of this org"),
+        Some(post) if delivery.observed_at < post.created_at => fields.bad("/observed_at", "lies before the post was made"),
+        Some(_) => {}
     }
     fields.done()?;
     let id = Sha256::digest(&signature.mac);
