@@ -18,8 +18,8 @@ pub mod servers;
 pub mod slack;
 pub mod social;
 pub mod telegram;
-pub mod x;
 pub mod tiktok;
+pub mod x;
 pub mod youtube;
 
 pub use budget::Limit;
