@@ -1,7 +1,7 @@
 //! What a post has beside its text, through the API: given with a campaign, changed on a post, judged, approved and sent.
 
 use domain::platform::Platform;
-use e2e::{Newsroom, Plan, process::Part, rest::Rest, seed};
+use e2e::{Newsroom, PLATFORMS, Plan, process::Part, rest::Rest, seed};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ async fn what_a_platform_cannot_take_is_not_approved_and_a_campaigns_options_are
 
     let brief = seed::brief(&newsroom, &[domain::brief::Language::EN]).await?;
     let campaign = json!({
-        "brand_id": newsroom.brand, "brief_id": brief, "connectors": newsroom.accounts.values().collect::<Vec<_>>(), "variants_per_post": 1,
+        "brand_id": newsroom.brand, "brief_id": brief, "connectors": PLATFORMS.iter().map(|platform| newsroom.account(*platform)).collect::<Vec<_>>(), "variants_per_post": 1,
         "first_comment": "Ask us anything.", "thread": "split", "disclosures": ["ai_generated"],
     });
     let (status, wrong) = {
@@ -106,7 +106,7 @@ async fn what_a_platform_cannot_take_is_not_approved_and_a_campaigns_options_are
     let listed = format!("v1/posts?campaign_id={}", started["id"].as_str().unwrap());
     let drafted = |page: &Value| {
         let posts = page["items"].as_array().unwrap();
-        posts.len() == newsroom.accounts.len() && posts.iter().all(|post| post["status"] == "needs_approval")
+        posts.len() == PLATFORMS.len() && posts.iter().all(|post| post["status"] == "needs_approval")
     };
     let page = rest.until(&listed, "the drafts", drafted).await?;
     for post in page["items"].as_array().unwrap() {
