@@ -6,9 +6,12 @@
 mod bluesky;
 mod capabilities;
 mod discord;
+mod facebook;
+mod instagram;
 mod mastodon;
 mod slack;
 mod telegram;
+mod threads;
 mod tiktok;
 mod youtube;
 
@@ -39,11 +42,28 @@ pub enum Platform {
     TikTok,
     /// YouTube.
     YouTube,
+    /// Threads.
+    Threads,
+    /// Instagram.
+    Instagram,
+    /// A page on Facebook.
+    Facebook,
 }
 
 impl Platform {
     /// Every platform, in the order in which pages list them.
-    pub const ALL: &[Self] = &[Self::Mastodon, Self::Bluesky, Self::Telegram, Self::Discord, Self::Slack, Self::TikTok, Self::YouTube];
+    pub const ALL: &[Self] = &[
+        Self::Mastodon,
+        Self::Bluesky,
+        Self::Telegram,
+        Self::Discord,
+        Self::Slack,
+        Self::TikTok,
+        Self::YouTube,
+        Self::Threads,
+        Self::Instagram,
+        Self::Facebook,
+    ];
 
     /// What the platform can carry by its own documentation.
     #[must_use]
@@ -56,6 +76,9 @@ impl Platform {
             Self::Slack => &slack::CAPABILITIES,
             Self::TikTok => &tiktok::CAPABILITIES,
             Self::YouTube => &youtube::CAPABILITIES,
+            Self::Threads => &threads::CAPABILITIES,
+            Self::Instagram => &instagram::CAPABILITIES,
+            Self::Facebook => &facebook::CAPABILITIES,
         }
     }
 

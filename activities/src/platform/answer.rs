@@ -57,7 +57,8 @@ pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Compl
 
 /// The budget that an answer tells.
 pub(super) fn budget(answer: &Answer) -> Option<RateBudget> {
-    RateBudget::read(&answer.headers, Utc::now())
+    let now = Utc::now();
+    RateBudget::read(&answer.headers, now).or_else(|| super::graph::usage(&answer.headers, now))
 }
 
 /// How long an answer asks to wait.
@@ -77,6 +78,11 @@ pub(super) async fn expect_success(call: Call<'_>, request: reqwest::RequestBuil
         Failure::Refused(what) => ActivityError::rejected(what),
         Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
     })?;
+    succeeded(call, answer)
+}
+
+/// The answer, if it is a success; else what its status means.
+pub(super) fn succeeded(call: Call<'_>, answer: Answer) -> ActivityResult<Answer> {
     let status = answer.status;
     if status.is_success() {
         return Ok(answer);
@@ -96,7 +102,12 @@ pub(super) async fn expect_success(call: Call<'_>, request: reqwest::RequestBuil
 /// Sends something that is safe to repeat and reads its JSON answer.
 pub(super) async fn expect_json<T: DeserializeOwned>(call: Call<'_>, request: reqwest::RequestBuilder) -> ActivityResult<Answered<T>> {
     let answer = expect_success(call, request).await?;
-    let budget = budget(&answer);
+    read_json(&answer)
+}
+
+/// The JSON of a success.
+pub(super) fn read_json<T: DeserializeOwned>(answer: &Answer) -> ActivityResult<Answered<T>> {
+    let budget = budget(answer);
     let body = answer.body.as_ref().map_err(ActivityError::transient)?;
     let value = serde_json::from_slice(body)
         .map_err(|_| ActivityError::rejected("the server's answer is not what this platform's servers answer"))?;

@@ -13,6 +13,9 @@ mod bluesky;
 mod budget;
 mod credentials;
 mod discord;
+mod facebook;
+mod graph;
+mod instagram;
 mod mastodon;
 mod media_file;
 pub mod oauth;
@@ -21,6 +24,7 @@ mod recognise;
 mod slack;
 mod staged;
 mod telegram;
+mod threads;
 mod tiktok;
 mod upload;
 mod youtube;
@@ -203,6 +207,10 @@ trait Adapter: Sync {
     fn accounts<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, ActivityResult<Vec<Offered>>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
+    /// Where people read a post, on platforms whose answer to a publication has only its id. To be asked after that id was kept.
+    fn address<'a>(&'a self, _call: Call<'a>, _external_id: &'a str) -> BoxFuture<'a, ActivityResult<Option<String>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>>;
     fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>>;
 }
@@ -217,6 +225,9 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
         Platform::Slack => &slack::Slack,
         Platform::TikTok => &tiktok::TikTok,
         Platform::YouTube => &youtube::YouTube,
+        Platform::Threads => &threads::Threads,
+        Platform::Instagram => &instagram::Instagram,
+        Platform::Facebook => &facebook::Facebook,
     }
 }
 
@@ -390,6 +401,15 @@ pub async fn resolve(
 pub async fn refresh(http: &Outgoing, apps: &Apps, account: &Account, credentials: &Credentials) -> ActivityResult<Credentials> {
     let call = Call { http, account, credentials };
     adapter(account.platform).refresh(call, apps).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// Where people read a post whose [`Submission::Published`] told no address; `None` where the platform has nothing to add.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] if the post is gone, or a passing failure.
+pub async fn address(http: &Outgoing, account: &Account, credentials: &Credentials, external_id: &str) -> ActivityResult<Option<String>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).address(call, external_id).await.map_err(|error| clean_error(credentials, error))
 }
 
 /// Deletes a post.

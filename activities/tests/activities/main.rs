@@ -8,6 +8,7 @@ mod films;
 mod mail;
 mod mastodon;
 mod media;
+mod meta;
 mod model;
 mod model_faults;
 mod renewing;

@@ -119,6 +119,8 @@ pub enum Counting {
     Utf16Units,
     /// UTF-8 bytes.
     Bytes,
+    /// Graphemes, but of an emoji each UTF-8 byte counts (Threads).
+    GraphemesEmojiBytes,
 }
 
 /// What a mention looks like.

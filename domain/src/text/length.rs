@@ -1,5 +1,8 @@
 //! How long a text is in the eyes of a platform.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 use url::{Host, Url};
@@ -31,6 +34,7 @@ pub fn length(text: &str, limits: &TextLimits) -> TextLength {
         Counting::CodePoints => saturating(text.chars().count()),
         Counting::Utf16Units => saturating(text.encode_utf16().count()),
         Counting::Bytes => saturating(text.len()),
+        Counting::GraphemesEmojiBytes => saturating(text.graphemes(true).map(|one| if is_emoji(one) { one.len() } else { 1 }).sum()),
     };
     let bytes = limits.bytes.map(|_| saturating(text.len()));
     let fits = units <= limits.units && bytes.zip(limits.bytes).is_none_or(|(used, most)| used <= most);
@@ -67,6 +71,16 @@ fn weighs_as_link(url: &str) -> bool {
     host.rsplit_once('.').is_some_and(|(_, top)| {
         (top.starts_with("xn--") || (top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()))) && !RESERVED.contains(&top)
     })
+}
+
+/// Whether people see an emoji: a pictograph, a flag, or a keycap. The signs that are pictographs by Unicode only (©, ™) are among them, so that the
+/// count errs on the long side.
+fn is_emoji(grapheme: &str) -> bool {
+    static EMOJI: LazyLock<Regex> = LazyLock::new(|| {
+        #[expect(clippy::expect_used, reason = "a constant pattern, compiled by the tests of this file")]
+        Regex::new(r"[\p{Extended_Pictographic}\p{Regional_Indicator}\x{20E3}]").expect("a valid pattern")
+    });
+    !grapheme.is_ascii() && EMOJI.is_match(grapheme)
 }
 
 fn graphemes(text: &str) -> u32 {
@@ -131,6 +145,28 @@ mod tests {
             assert!(length(&"ä".repeat(most), &limits).fits);
             assert!(!length(&"ä".repeat(most + 1), &limits).fits);
         }
+    }
+
+    #[test]
+    fn threads_counts_the_bytes_of_an_emoji_and_what_people_see_of_all_else() {
+        let limits = TextLimits::from(Platform::Threads);
+        for (text, units) in [
+            ("Grüße", 5),
+            ("e\u{301}", 1),
+            ("日本語", 3),
+            ("1 #", 3),
+            ("🙂", 4),
+            ("👍🏽", 8),
+            ("👩‍👩‍👧‍👦", 25),
+            ("🇩🇪", 8),
+            ("1\u{fe0f}\u{20e3}", 7),
+            ("❤\u{fe0f}", 6),
+            ("https://example.com/a", 21),
+        ] {
+            assert_eq!(length(text, &limits).units, units, "{text}");
+        }
+        assert!(length(&"ä".repeat(500), &limits).fits && !length(&"ä".repeat(501), &limits).fits);
+        assert!(length(&"🙂".repeat(125), &limits).fits && !length(&"🙂".repeat(126), &limits).fits);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! All stand-ins that are built on the kernel, started alike.
 
 use super::{Options, StandIn};
-use crate::{discord::Discord, slack::Slack, telegram::Telegram};
+use crate::{discord::Discord, facebook::Facebook, instagram::Instagram, slack::Slack, telegram::Telegram, threads::Threads};
 
 /// Starts one of each. A port other than 0 fails with the second; a data folder is shared, each having a file of its own in it.
 pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
@@ -9,5 +9,8 @@ pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
         Box::new(Telegram::start(options.clone()).await?),
         Box::new(Discord::start(options.clone()).await?),
         Box::new(Slack::start(options.clone()).await?),
+        Box::new(Threads::start(options.clone()).await?),
+        Box::new(Instagram::start(options.clone()).await?),
+        Box::new(Facebook::start(options.clone()).await?),
     ])
 }

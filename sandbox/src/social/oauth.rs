@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{Desk, Input, Issued, Protocol, books::Code, tokens::secret};
+use super::{Desk, Input, Issued, Lives, Protocol, books::Code, tokens::secret};
 
 /// Why the token endpoint refuses (RFC 6749, 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +102,12 @@ fn is_client<P: Protocol>(desk: &Desk<P>, headers: &HeaderMap, input: &Input, cl
 
 /// Exchanges a code. It is used up by the attempt, whatever comes of it.
 pub fn redeem<P: Protocol>(desk: &Desk<P>, input: &Input) -> Result<Issued, Refused> {
+    redeem_for(desk, input, desk.lives())
+}
+
+/// [`redeem`] for a token that lives as long as this.
+fn redeem_for<P: Protocol>(desk: &Desk<P>, input: &Input, lives: Lives) -> Result<Issued, Refused> {
     let now = Utc::now();
-    let lives = desk.lives();
     let mut books = desk.books();
     let waiting = input.get("code").and_then(|code| books.codes.remove(&code)).ok_or(Refused::Grant)?;
     let proved = match &waiting.challenge {
@@ -135,6 +139,17 @@ pub fn exchange<P: Protocol>(desk: &Desk<P>, headers: &HeaderMap, input: &Input,
         Some("refresh_token") => renew(desk, input),
         _ => Err(Refused::GrantType),
     }
+}
+
+/// [`exchange`] of a code for a token that lives as long as this, where a platform has short ones first.
+pub fn exchange_for<P: Protocol>(
+    desk: &Desk<P>,
+    headers: &HeaderMap,
+    input: &Input,
+    client_id: &str,
+    lives: Lives,
+) -> Result<Issued, Refused> {
+    if is_client(desk, headers, input, client_id) { redeem_for(desk, input, lives) } else { Err(Refused::Client) }
 }
 
 /// The answer of RFC 6749, 5.1.

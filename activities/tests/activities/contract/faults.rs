@@ -38,7 +38,7 @@ async fn concluded(stage: &mut Stage) {
         let why = format!("{}, {fault:?}", stage.name());
         let before = stage.entries().len();
         stage.stand_in.faults().next(Endpoint::Publish, fault.clone(), 1);
-        let frozen = stage.freeze(&stage.part(&format!("Number {number} of many, and one of a kind")));
+        let frozen = stage.freeze(&stage.part(&format!("Number {number} of many, and one of a kind"))).await;
         let submission = stage.submit(&frozen).await;
         assert!(stage.stand_in.faults().pending().is_empty(), "{why}: it did happen");
         stage.stand_in.faults().clear();
@@ -64,7 +64,7 @@ async fn concluded(stage: &mut Stage) {
 }
 
 /// The look-up tells what is there, or, in class F, that it cannot.
-async fn settled(stage: &Stage, frozen: &Frozen, there: bool, why: &str) {
+async fn settled(stage: &Stage, frozen: &Ready, there: bool, why: &str) {
     match (stage.class(), stage.resolve(frozen).await) {
         (SendClass::F, Resolution::Unknown { .. }) => {}
         (SendClass::F, other) => panic!("{why}: a platform of class F knows {other:?}"),
@@ -81,27 +81,37 @@ async fn settled(stage: &Stage, frozen: &Frozen, there: bool, why: &str) {
 async fn a_post_that_shows_late_is_found_by_looking_again() {
     for stage in Stage::all().await.iter().filter(|stage| stage.class() != SendClass::F) {
         stage.stand_in.faults().next(Endpoint::Publish, Fault::HideNew { ms: 0, lookups: 2 }, 1);
-        let frozen = stage.freeze(&stage.part("Shown late"));
+        let frozen = stage.freeze(&stage.part("Shown late")).await;
         assert_eq!(stage.submit(&frozen).await.name(), "published", "{}", stage.name());
         let mut looks = Vec::new();
         while looks.len() < 5 && looks.last() != Some(&"found") {
             looks.push(stage.resolve(&frozen).await.name());
         }
         assert_eq!(looks.last(), Some(&"found"), "{}: {looks:?}", stage.name());
-        assert!(looks[..looks.len() - 1].iter().all(|look| *look == "absent") && looks.len() > 1, "{}: {looks:?}", stage.name());
+        // A container tells that it was published; which post it is may show later.
+        let early = if stage.class() == SendClass::C { ["absent", "unknown"] } else { ["absent"; 2] };
+        assert!(looks[..looks.len() - 1].iter().all(|look| early.contains(look)) && looks.len() > 1, "{}: {looks:?}", stage.name());
     }
 }
 
 #[tokio::test]
 async fn a_key_makes_one_post_of_two_sends_and_only_where_its_class_says_so() {
     for stage in Stage::all().await {
-        let frozen = stage.freeze(&stage.part("Twice"));
-        for _ in 0..2 {
-            assert_eq!(stage.submit(&frozen).await.name(), "published", "{}", stage.name());
+        let frozen = stage.freeze(&stage.part("Twice")).await;
+        for turn in 0..2 {
+            let name = stage.submit(&frozen).await.name();
+            // What was staged is published once: the second time, the platform has nothing of that name any more.
+            let spent = turn == 1 && stage.class() == SendClass::C && name == "unknown";
+            assert!(name == "published" || spent, "{}: {name}", stage.name());
         }
-        let harmless = frozen.can_resend(frozen.frozen_at, Utc::now());
+        let harmless = frozen.frozen.can_resend(frozen.frozen.frozen_at, Utc::now());
         assert_eq!(harmless, matches!(stage.class(), SendClass::A | SendClass::B), "{}", stage.name());
-        assert!(!harmless || stage.entries().len() == 1, "{}: {} posts", stage.name(), stage.entries().len());
+        assert!(
+            !(harmless || stage.class() == SendClass::C) || stage.entries().len() == 1,
+            "{}: {} posts",
+            stage.name(),
+            stage.entries().len()
+        );
     }
 }
 
@@ -109,7 +119,7 @@ async fn a_key_makes_one_post_of_two_sends_and_only_where_its_class_says_so() {
 async fn another_post_is_not_taken_for_the_one_that_is_looked_for() {
     for stage in Stage::all().await.iter().filter(|stage| stage.class() != SendClass::F) {
         stage.publish(&stage.part("Something quite different, which is there")).await;
-        let missing = stage.freeze(&stage.part("What was never sent at all"));
+        let missing = stage.freeze(&stage.part("What was never sent at all")).await;
         assert_eq!(stage.resolve(&missing).await.name(), "absent", "{}", stage.name());
     }
 }

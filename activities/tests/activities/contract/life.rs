@@ -59,10 +59,11 @@ async fn an_account_that_lost_its_credentials_says_so_and_works_again_when_it_ha
     for mut stage in Stage::all().await {
         let health = stage.check().await.unwrap().value;
         assert_eq!((&health.remote_id, &health.handle), (&stage.account.remote_id, &stage.account.handle), "{}", stage.name());
+        let nobody = stage.freeze(&stage.part("Nobody")).await;
         assert!(stage.stand_in.revoke(&stage.login.handle));
         let lost = stage.check().await.unwrap_err();
         assert!(matches!(lost, ActivityError::CredentialsExpired { .. }), "{}: {lost:?}", stage.name());
-        assert_eq!(stage.submit(&stage.freeze(&stage.part("Nobody"))).await.name(), "credentials_expired", "{}", stage.name());
+        assert_eq!(stage.submit(&nobody).await.name(), "credentials_expired", "{}", stage.name());
         assert!(stage.stand_in.reinstate(&stage.login.handle));
         let input = Credentials::from_input(stage.platform, &stage.login.credentials).unwrap();
         let (http, base_url) = (&stage.http, &stage.login.base_url);

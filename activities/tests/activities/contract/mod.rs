@@ -26,9 +26,12 @@ use sandbox::{
     social::{self, Entry, Login, StandIn},
 };
 use uuid::Uuid;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// The smallest thing that begins as a PNG does, which is all that the stand-ins look at.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n-- no picture, but it begins like one --";
+/// The same of a JPEG.
+const JPEG: &[u8] = b"\xff\xd8\xff\xe0-- no picture either --";
 
 /// Every stand-in, those of one platform that differ in what they promise included. None counts requests: a test of limits orders one.
 async fn stand_ins() -> Vec<Arc<dyn StandIn>> {
@@ -51,15 +54,17 @@ struct Stage {
     http: Outgoing,
     account: Account,
     credentials: Credentials,
+    shelf: Arc<MockServer>,
 }
 
 impl Stage {
     /// An account for every way in.
     async fn all() -> Vec<Self> {
         let mut stages = Vec::new();
+        let shelf = Arc::new(shelf().await);
         for stand_in in stand_ins().await {
             for login in stand_in.logins() {
-                stages.push(Self::connect(Arc::clone(&stand_in), login).await);
+                stages.push(Self::connect(Arc::clone(&stand_in), login, Arc::clone(&shelf)).await);
             }
         }
         let missing: Vec<_> = Platform::ALL
@@ -79,7 +84,7 @@ impl Stage {
         groups.into_values().collect()
     }
 
-    async fn connect(stand_in: Arc<dyn StandIn>, login: Login) -> Self {
+    async fn connect(stand_in: Arc<dyn StandIn>, login: Login, shelf: Arc<MockServer>) -> Self {
         let platform: Platform = stand_in.platform().parse().unwrap();
         let settings =
             OutgoingSettings { allow_private_networks: true, timeout: Duration::from_millis(1_000), ..OutgoingSettings::default() };
@@ -87,7 +92,7 @@ impl Stage {
         let input = Credentials::from_input(platform, &login.credentials).unwrap();
         let connected = platform::connect(&http, &Apps::default(), platform, &login.base_url, &login.handle, input).await;
         let (account, credentials, _) = connected.unwrap_or_else(|error| panic!("{platform} as {}: {error}", login.handle));
-        Self { stand_in, platform, login, http, account, credentials }
+        Self { stand_in, platform, login, http, account, credentials, shelf }
     }
 
     /// For messages: which of the stages this is.
@@ -104,17 +109,27 @@ impl Stage {
         Part::new(text.to_owned(), Language::EN, now, now)
     }
 
-    fn freeze(&self, part: &Part) -> Frozen {
-        platform::freeze(&self.account, part, &Staged::NOTHING, Uuid::now_v7()).unwrap_or_else(|error| panic!("{}: {error}", self.name()))
+    /// What the platform is given ahead, and the part frozen with it.
+    async fn try_freeze(&self, part: &Part) -> activities::ActivityResult<Ready> {
+        let needs = self.platform.capabilities().media.required.is_some() && part.kind != PartKind::Comment;
+        let files = if needs { vec![self.image(0, "A cat")] } else { Vec::new() };
+        let (staged, _) = self.staged(part, &files).await?;
+        let frozen = platform::freeze(&self.account, part, &staged, Uuid::now_v7())?;
+        Ok(Ready { frozen, staged, files })
     }
 
-    async fn submit(&self, frozen: &Frozen) -> Submission {
-        platform::submit(&self.http, &self.account, &self.credentials, Sending::text(frozen)).await.value
+    /// A part that can be sent: of nothing but text, where the platform has that.
+    async fn freeze(&self, part: &Part) -> Ready {
+        self.try_freeze(part).await.unwrap_or_else(|error| panic!("{}: {error}", self.name()))
     }
 
-    /// Publishes a part of nothing but text.
+    async fn submit(&self, ready: &Ready) -> Submission {
+        platform::submit(&self.http, &self.account, &self.credentials, ready.sending()).await.value
+    }
+
+    /// Publishes a part of nothing but text, where the platform has that.
     async fn publish(&self, part: &Part) -> Sent {
-        self.published(self.submit(&self.freeze(part)).await)
+        self.published(self.submit(&self.freeze(part).await).await)
     }
 
     fn published(&self, submission: Submission) -> Sent {
@@ -124,9 +139,9 @@ impl Stage {
         }
     }
 
-    async fn resolve(&self, frozen: &Frozen) -> Resolution {
-        let window = Window { first_sent_at: frozen.frozen_at, known_external_ids: Vec::new() };
-        let looked = platform::resolve(&self.http, &self.account, &self.credentials, Sending::text(frozen), &window).await;
+    async fn resolve(&self, ready: &Ready) -> Resolution {
+        let window = Window { first_sent_at: ready.frozen.frozen_at, known_external_ids: Vec::new() };
+        let looked = platform::resolve(&self.http, &self.account, &self.credentials, ready.sending(), &window).await;
         looked.unwrap_or_else(|error| panic!("{}: {error}", self.name())).value
     }
 
@@ -156,19 +171,52 @@ impl Stage {
     }
 }
 
-/// An image with this alt text.
-fn image(number: u8, alt: &str) -> MediaFile {
-    let mut bytes = PNG.to_vec();
-    bytes.push(number);
-    let media = PartMedia {
-        asset: AssetId::from_uuid(Uuid::now_v7()),
-        content_type: "image/png".to_owned(),
-        bytes: bytes.len() as u64,
-        sha256: sha256(&bytes),
-        size: Some((640, 480)),
-        alt: alt.to_owned(),
+/// A part that can be sent.
+struct Ready {
+    frozen: Frozen,
+    staged: Staged,
+    files: Vec<MediaFile>,
+}
+
+impl Ready {
+    fn sending(&self) -> Sending<'_> {
+        Sending { frozen: &self.frozen, staged: &self.staged, files: &self.files }
+    }
+}
+
+impl Stage {
+    /// An image with this alt text, of a kind that the platform takes, and with an address where it fetches media itself.
+    fn image(&self, number: u8, alt: &str) -> MediaFile {
+        let rules = self.platform.capabilities().media;
+        let png = rules.images.is_none_or(|images| images.types.contains(&"image/png"));
+        let bytes = picture(png, number);
+        let media = PartMedia {
+            asset: AssetId::from_uuid(Uuid::now_v7()),
+            content_type: if png { "image/png" } else { "image/jpeg" }.to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            size: Some((640, 480)),
+            alt: alt.to_owned(),
+        };
+        let kind = if png { "png" } else { "jpg" };
+        let url = rules.fetched.then(|| format!("{}/{number}.{kind}", self.shelf.uri()).parse().unwrap());
+        MediaFile::held(media, url, Bytes::from(bytes))
+    }
+}
+
+fn picture(png: bool, number: u8) -> Vec<u8> {
+    [if png { PNG } else { JPEG }, &[number]].concat()
+}
+
+/// Where platforms fetch media: `/<number>.png` and `/<number>.jpg`.
+async fn shelf() -> MockServer {
+    let server = MockServer::start().await;
+    let files = |request: &wiremock::Request| {
+        let (number, kind) = request.url.path().trim_start_matches('/').split_once('.').unwrap();
+        ResponseTemplate::new(200).set_body_bytes(picture(kind == "png", number.parse().unwrap()))
     };
-    MediaFile::held(media, None, Bytes::from(bytes))
+    Mock::given(wiremock::matchers::any()).respond_with(files).mount(&server).await;
+    server
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -10,7 +10,7 @@ use super::*;
 
 /// Whether parts of a thread hang on each other here. A Discord webhook cannot answer: its parts stand below each other.
 fn answers(stage: &Stage) -> bool {
-    stage.platform.capabilities().threads() && stage.account.software.as_deref() != Some("webhook")
+    stage.account.software.as_deref() != Some("webhook")
 }
 
 #[tokio::test]
@@ -26,7 +26,10 @@ async fn a_text_with_a_link_arrives_as_it_was_written() {
             "{}",
             stage.name()
         );
-        assert!(sent.url.starts_with("http"), "{}: {}", stage.name(), sent.url);
+        // Some answer with an id alone: where the post is, is asked when that id was kept.
+        let asked = platform::address(&stage.http, &stage.account, &stage.credentials, &sent.external_id).await.unwrap();
+        let url = if sent.url.is_empty() { asked.unwrap_or_default() } else { sent.url };
+        assert!(url.starts_with("http"), "{}: {url}", stage.name());
     }
 }
 
@@ -61,7 +64,7 @@ async fn images_arrive_in_their_order_with_their_alt_text() {
     for stage in Stage::all().await {
         let Some(rules) = stage.platform.capabilities().media.images else { continue };
         for count in [1, 2].into_iter().filter(|count| *count <= rules.max) {
-            let files: Vec<MediaFile> = (0..count).map(|n| image(n as u8, &format!("A cat, number {n}"))).collect();
+            let files: Vec<MediaFile> = (0..count).map(|n| stage.image(n as u8, &format!("A cat, number {n}"))).collect();
             let part = Part { media: files.iter().map(|file| file.media.clone()).collect(), ..stage.part(&format!("Look: {count}")) };
             let (staged, _) = stage.staged(&part, &files).await.unwrap_or_else(|error| panic!("{}: {error}", stage.name()));
             let frozen = platform::freeze(&stage.account, &part, &staged, Uuid::now_v7()).unwrap();
@@ -88,7 +91,7 @@ async fn images_arrive_in_their_order_with_their_alt_text() {
 async fn media_that_are_processed_slowly_are_waited_for_and_failed_ones_are_told() {
     for stage in Stage::all().await {
         let capabilities = stage.platform.capabilities();
-        let files = [image(0, "A cat")];
+        let files = [stage.image(0, "A cat")];
         let part = Part { media: vec![files[0].media.clone()], ..stage.part("Look") };
         if capabilities.media.images.is_none() {
             continue;
@@ -114,7 +117,7 @@ async fn a_text_that_is_too_long_is_refused_and_nothing_is_published() {
     for stage in Stage::all().await {
         let limits = stage.account.limits.max_characters.unwrap_or(stage.platform.capabilities().max_units);
         let part = stage.part(&"x".repeat(limits as usize + 1));
-        let refused = match platform::freeze(&stage.account, &part, &Staged::NOTHING, Uuid::now_v7()) {
+        let refused = match stage.try_freeze(&part).await {
             Ok(frozen) => stage.submit(&frozen).await.name(),
             Err(activities::ActivityError::Rejected { .. }) => "rejected",
             Err(other) => panic!("{}: {other}", stage.name()),

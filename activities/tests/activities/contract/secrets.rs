@@ -37,19 +37,19 @@ async fn says_no_secret(stage: Stage) {
         Fault::Refuse { status: 500 },
         Fault::RateLimit { seconds: 5 },
     ] {
+        let frozen = stage.freeze(&stage.part("Secret?")).await;
         let faults = stage.stand_in.faults();
         for endpoint in [Endpoint::Publish, Endpoint::Lookup, Endpoint::Auth, Endpoint::Metrics, Endpoint::Media] {
             faults.next(endpoint, fault.clone(), 9);
         }
-        let frozen = stage.freeze(&stage.part("Secret?"));
-        said.push(format!("{frozen:?} {:?}", stage.submit(&frozen).await));
-        let window = Window { first_sent_at: frozen.frozen_at, known_external_ids: Vec::new() };
+        said.push(format!("{:?} {:?}", frozen.frozen, stage.submit(&frozen).await));
+        let window = Window { first_sent_at: frozen.frozen.frozen_at, known_external_ids: Vec::new() };
         let (http, account, credentials) = (&stage.http, &stage.account, &stage.credentials);
-        said.push(format!("{:?}", platform::resolve(http, account, credentials, Sending::text(&frozen), &window).await));
+        said.push(format!("{:?}", platform::resolve(http, account, credentials, frozen.sending(), &window).await));
         said.push(format!("{:?}", stage.check().await));
         said.push(format!("{:?}", platform::delete(http, account, credentials, "17").await));
         said.push(format!("{:?}", platform::metrics(http, account, credentials, "17").await));
-        said.push(format!("{:?}", stage.staged(&stage.part("x"), &[image(0, "A cat")]).await.map(|_| ())));
+        said.push(format!("{:?}", stage.staged(&stage.part("x"), &[stage.image(0, "A cat")]).await.map(|_| ())));
         faults.clear();
     }
     for secret in secrets {

@@ -129,6 +129,8 @@ impl House {
             Platform::Slack => "/api/chat.postMessage",
             Platform::TikTok => "/v2/post/publish/",
             Platform::YouTube => "/upload/youtube/",
+            Platform::Threads => "/v1.0/",
+            Platform::Instagram | Platform::Facebook => "/v25.0/",
         }
     }
 
