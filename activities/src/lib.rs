@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod asking;
+pub mod best_time;
 pub mod clock;
 pub mod digests;
 pub mod drafting;

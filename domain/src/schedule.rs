@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+pub mod best_time;
 pub mod calendar;
 pub mod lateness;
 pub mod recurrence;
@@ -59,6 +60,8 @@ pub enum ScheduleSpec {
     Now {},
     /// At a wall time.
     At(At),
+    /// At the hour at which the brand's posts do best.
+    BestTime(best_time::BestTime),
 }
 
 impl ScheduleSpec {
@@ -69,7 +72,9 @@ impl ScheduleSpec {
     pub fn due(&self, now: DateTime<Utc>) -> Result<Due, ScheduleError> {
         match self {
             Self::Now {} => Ok(Due { due_at: now, adjusted: None }),
-            Self::At(at) => at.resolve_after(now),
+            Self::At(at) => at.check_window().and_then(|()| at.resolve_after(now)),
+            // Its hour is chosen when it is planned, from what is known by then.
+            Self::BestTime(asked) => asked.check().map(|()| Due { due_at: now, adjusted: None }),
         }
     }
 
@@ -79,8 +84,18 @@ impl ScheduleSpec {
     /// As [`At::resolve`].
     pub fn due_even_if_past(&self, now: DateTime<Utc>) -> Result<Due, ScheduleError> {
         match self {
-            Self::Now {} => Ok(Due { due_at: now, adjusted: None }),
+            Self::Now {} | Self::BestTime(_) => Ok(Due { due_at: now, adjusted: None }),
             Self::At(at) => at.resolve(),
+        }
+    }
+
+    /// How many seconds after its time a post is still sent, if that was said for it.
+    #[must_use]
+    pub const fn window_seconds(&self) -> Option<u32> {
+        match self {
+            Self::Now {} => None,
+            Self::At(at) => at.window_seconds,
+            Self::BestTime(asked) => asked.window_seconds,
         }
     }
 }
@@ -99,6 +114,9 @@ pub struct At {
     /// What to do in the autumn overlap.
     #[serde(default)]
     pub on_overlap: OnOverlap,
+    /// How many seconds after its time it is still sent, 0 to 604800, if not as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_seconds: Option<u32>,
 }
 
 /// The instant that a wall time names, and how the zone bent it.
@@ -154,6 +172,12 @@ pub enum ScheduleError {
         /// The instant that it names.
         due_at: DateTime<Utc>,
     },
+    /// A best hour is sought over a time that cannot be.
+    #[error("`within_hours` must be 1 to 336")]
+    Within,
+    /// A window that cannot be.
+    #[error("`window_seconds` must be at most 604800")]
+    Window,
     /// Outside of what the calendar can compute.
     #[error("{at} in {timezone} is outside of the calendar")]
     OutOfRange {
@@ -168,7 +192,15 @@ impl At {
     /// A wall time in a zone with the default rules.
     #[must_use]
     pub fn new(at: WallTime, timezone: Tz) -> Self {
-        Self { at, timezone, on_gap: OnGap::default(), on_overlap: OnOverlap::default() }
+        Self { at, timezone, on_gap: OnGap::default(), on_overlap: OnOverlap::default(), window_seconds: None }
+    }
+
+    /// Whether its window is one that can be asked for.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Window`] when it is longer than a week.
+    pub fn check_window(&self) -> Result<(), ScheduleError> {
+        if self.window_seconds.is_some_and(|seconds| seconds > 7 * 24 * 3600) { Err(ScheduleError::Window) } else { Ok(()) }
     }
 
     /// The instant that this wall time names.

@@ -30,7 +30,13 @@ pub fn from_now(delta: TimeDelta) -> ScheduleSpec {
 #[must_use]
 pub fn at(instant: DateTime<Utc>) -> ScheduleSpec {
     let timezone = Tz::Pacific__Auckland;
-    ScheduleSpec::At(At { at: WallTime::of(instant, timezone), timezone, on_gap: OnGap::Shift, on_overlap: OnOverlap::First })
+    ScheduleSpec::At(At {
+        at: WallTime::of(instant, timezone),
+        timezone,
+        on_gap: OnGap::Shift,
+        on_overlap: OnOverlap::First,
+        window_seconds: None,
+    })
 }
 
 impl Newsroom {
@@ -59,7 +65,7 @@ impl Newsroom {
     /// When the engine does not answer, or the handler refuses.
     pub async fn fire(&self, post: PostId, revision: i32) -> anyhow::Result<()> {
         let connector_id = self.told(post).await?.post.connector_id;
-        let input = Fire { org: self.org, revision, connector_id };
+        let input = Fire { org: self.org, revision, connector_id, due_at: None, at: None };
         let fired = self.engine.call::<Value>("Publication", &post.to_string(), "fire", &input).await?;
         fired.map(drop).map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
     }

@@ -4,10 +4,11 @@
 //! invocation waits for weeks; a timer whose revision is no longer in force does nothing. Whether a post may still be planned, moved or stopped
 //! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
 
-use activities::store::posts;
+use activities::{best_time, store::posts};
+use chrono::{DateTime, Utc};
 use domain::{
     ids::{ConnectorId, OrgId, PostId},
-    schedule::{Adjustment, ScheduleSpec},
+    schedule::{Adjustment, At, ScheduleSpec, lateness::Held},
 };
 use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ pub struct Schedule {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scheduled {
     /// The instant at which it goes out.
-    pub due_at: chrono::DateTime<chrono::Utc>,
+    pub due_at: DateTime<Utc>,
     /// How the zone bent the wall time, if it did.
     pub adjusted: Option<Adjustment>,
     /// The revision of the plan.
@@ -63,6 +64,12 @@ pub struct Fire {
     pub revision: i32,
     /// The account that the post goes out by.
     pub connector_id: ConnectorId,
+    /// When it is due; without it the post goes out at once.
+    #[serde(default)]
+    pub due_at: Option<DateTime<Utc>>,
+    /// The wall time that this came from: the rules of its zone may have changed since the timer was set.
+    #[serde(default)]
+    pub at: Option<At>,
 }
 
 /// Input of `resolve`: a person's word on a post whose outcome nothing else could tell.
@@ -134,11 +141,46 @@ impl Publication {
         }
     }
 
-    /// The due time has come: hands the post to its account's lane, which sends it unless the plan was changed since.
+    /// The due time has come, by the clock of whoever set the timer: hands the post to its account's lane, which sends it unless the plan was
+    /// changed since. Where it is too early by our clock, or by the rules that the zone has now, the timer is set again: the wall time holds.
     #[handler]
     async fn fire(&self, ctx: ObjectContext<'_>, input: Json<Fire>) -> Result<(), TerminalError> {
-        let Fire { org, revision, connector_id } = input.into_inner();
+        let fired = input.into_inner();
+        let (org, revision, connector_id) = (fired.org, fired.revision, fired.connector_id);
         let post_id = key(&ctx)?;
+        if let Some(planned) = fired.due_at {
+            let at = fired.at.clone();
+            // In one step with the clock, because the rules of zones are the build's, and a replay may run on another.
+            let compared = step(&ctx, &self.world, "clock.compare", Retry::Always, move |_| async move {
+                let due = at.and_then(|at| at.resolve().ok()).map_or(planned, |due| due.due_at);
+                Ok((activities::clock::now_millis(), due))
+            });
+            let (now, due) = compared.await?;
+            let now = DateTime::from_timestamp_millis(now).unwrap_or_default();
+            if now < due {
+                if due != planned {
+                    step(&ctx, &self.world, "store.move_due", Retry::Always, move |w| async move {
+                        let mut tx = w.store.in_org(org).await?;
+                        posts::move_due(&mut tx, post_id, revision, due).await?;
+                        tx.commit().await
+                    })
+                    .await?;
+                }
+                ctx.object_client::<PublicationClient>(ctx.key())
+                    .fire(Json(Fire { due_at: Some(due), ..fired }))
+                    .send_after(clock::until(due, now));
+                return Ok(());
+            }
+            let grace = i64::try_from(self.world.settings.lateness.grace_seconds).unwrap_or(i64::MAX / 1000);
+            if now - due > chrono::TimeDelta::seconds(grace) {
+                step(&ctx, &self.world, "store.note_held", Retry::Always, move |w| async move {
+                    let mut tx = w.store.in_org(org).await?;
+                    posts::held(&mut tx, post_id, revision, Held::Down).await?;
+                    tx.commit().await
+                })
+                .await?;
+            }
+        }
         ctx.object_client::<ConnectorClient>(connector_id.to_string()).publish(Json(PublishPost { org, post_id, revision })).send();
         Ok(())
     }
@@ -189,12 +231,32 @@ impl Publication {
         })
         .await?;
         let now = clock::now(ctx, &self.world).await?;
+        let (spec, reason) = match spec {
+            ScheduleSpec::BestTime(asked) => {
+                asked.check().map_err(|e| refuse::unprocessable("schedule-refused", e))?;
+                let chosen = step(ctx, &self.world, "store.choose_time", Retry::Always, move |w| async move {
+                    best_time::choose(&mut w.store.in_org(org).await?, id, &asked, now).await
+                })
+                .await?;
+                (ScheduleSpec::At(chosen.at), Some(chosen.reason))
+            }
+            other => (other, None),
+        };
+        // An hour that was chosen just now is not refused for the moments since.
+        let late_is_fine = late_is_fine || reason.is_some();
         let due = if late_is_fine { spec.due_even_if_past(now) } else { spec.due(now) }
             .map_err(|e| refuse::unprocessable("schedule-refused", e))?;
         let revision = post.revision + 1;
+        let at = match &spec {
+            ScheduleSpec::At(at) => Some(at.clone()),
+            _ => None,
+        };
         let planned = step(ctx, &self.world, "store.plan_post", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let planned = posts::plan(&mut tx, id, revision, &spec, due.due_at, None).await?;
+            if let Some(reason) = &reason {
+                posts::explain(&mut tx, id, revision, reason).await?;
+            }
             tx.commit().await?;
             Ok(planned)
         })
@@ -206,7 +268,7 @@ impl Publication {
             ));
         }
         ctx.object_client::<PublicationClient>(ctx.key())
-            .fire(Json(Fire { org, revision, connector_id: post.connector_id }))
+            .fire(Json(Fire { org, revision, connector_id: post.connector_id, due_at: Some(due.due_at), at }))
             .send_after(clock::until(due.due_at, now));
         Ok(Scheduled { due_at: due.due_at, adjusted: due.adjusted, revision })
     }

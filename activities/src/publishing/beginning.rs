@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::{
     ids::{CampaignId, ConnectorId, OrgId, PostId},
     platform::{Platform, StepNames},
     post::PostStatus,
-    schedule::{LatenessRule, lateness::Verdict},
+    schedule::{
+        LatenessRule,
+        lateness::{Held, Verdict},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +56,9 @@ pub struct Begun {
     pub token_stale: bool,
     /// How late it is, in milliseconds, where the lateness rule says to tell.
     pub late_ms: Option<i64>,
+    /// When it was due; absent from journals that were written before it was kept.
+    #[serde(default)]
+    pub due_at: Option<DateTime<Utc>>,
     /// Whether what is not frozen of it mentions accounts whose ids are to be found before it is.
     #[serde(default)]
     pub mentions: bool,
@@ -134,7 +140,8 @@ pub async fn begin(
     let open = of_next.last().is_some_and(|a| a.is_open());
 
     // A post that may be out already has to be looked for, however late it is and whatever became of its account and its files.
-    let (late_ms, asked) = match lateness.verdict(to_send.due_at, now) {
+    let rule = lateness.within(to_send.window_seconds);
+    let (late_ms, asked) = match rule.verdict(to_send.due_at, now) {
         Verdict::Publish => (None, None),
         Verdict::PublishLate { late_seconds } => (Some(milliseconds(late_seconds)), None),
         Verdict::NeedsAttention { late_seconds } => (Some(milliseconds(late_seconds)), Some(too_late(&rows, out, late_seconds))),
@@ -165,6 +172,7 @@ pub async fn begin(
         frozen,
         token_stale: account.token_expires_at.is_some_and(|end| end - chrono::TimeDelta::minutes(1) <= now),
         late_ms,
+        due_at: Some(to_send.due_at),
         mentions: !(frozen && next + 1 == parts) && platform::needs_ids(account.platform, &words(&to_send)),
     }))
 }
@@ -234,7 +242,8 @@ fn is_frozen(attempts: &[&Receipt]) -> bool {
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn wait_in_lane(tx: &mut OrgTx, post: PostId, revision: i32, note: &str) -> ActivityResult<()> {
+pub async fn wait_in_lane(tx: &mut OrgTx, post: PostId, revision: i32, note: &str, by: Held) -> ActivityResult<()> {
+    posts::held(tx, post, revision, by).await?;
     let begun = receipts::of_post(tx, post).await?.iter().any(|a| a.outcome.as_deref() == Some("published") || a.is_open());
     if begun { Ok(()) } else { posts::back_to_waiting(tx, post, revision, note).await }
 }

@@ -13,10 +13,12 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 mod sending;
+mod timing;
 
 pub use self::sending::{
     GOES_ON_BY_PERSON, Published, SENT_BY_PERSON, ToSend, back_to_waiting, begin_sending, published, send_now, started,
 };
+pub use self::timing::{Did, explain, held, how_others_did, move_due, times_of_account};
 use super::{OrgTx, classify, read_json, write_json};
 use crate::{ActivityError, ActivityResult};
 
@@ -64,6 +66,10 @@ pub struct Post {
     pub revision: i32,
     /// How late it went out, in milliseconds, where that was worth telling.
     pub late_ms: Option<i64>,
+    /// What kept it from going out at its time, if anything did.
+    pub held_by: Option<String>,
+    /// Why the plan in force has the time that it has, where it was chosen.
+    pub schedule_reason: Option<String>,
     /// The platform's id of it.
     pub external_id: Option<String>,
     /// Where people see it.
@@ -94,6 +100,8 @@ struct Row {
     due_at: Option<DateTime<Utc>>,
     revision: i32,
     late_ms: Option<i64>,
+    held_by: Option<String>,
+    schedule_reason: Option<String>,
     external_id: Option<String>,
     url: Option<String>,
     published_at: Option<DateTime<Utc>>,
@@ -120,6 +128,8 @@ impl Row {
             due_at: self.due_at,
             revision: self.revision,
             late_ms: self.late_ms,
+            held_by: self.held_by,
+            schedule_reason: self.schedule_reason,
             external_id: self.external_id,
             url: self.url,
             published_at: self.published_at,
@@ -162,7 +172,7 @@ pub async fn get(tx: &mut OrgTx, id: PostId) -> ActivityResult<Option<Post>> {
     let row = sqlx::query_as!(
         Row,
         "SELECT id, campaign_id, connector_id, platform, language, status, note, approved_variant_id, decided_by, decided_at, schedule, due_at,
-                revision, late_ms, external_id, url, published_at, resolved_by, options, created_at
+                revision, late_ms, held_by, schedule_reason, external_id, url, published_at, resolved_by, options, created_at
          FROM posts WHERE id = $1",
         id.uuid()
     )
@@ -208,7 +218,7 @@ pub async fn list(
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, campaign_id, connector_id, platform, language, status, note, approved_variant_id, decided_by, decided_at, schedule, due_at,
-                revision, late_ms, external_id, url, published_at, resolved_by, options, created_at
+                revision, late_ms, held_by, schedule_reason, external_id, url, published_at, resolved_by, options, created_at
          FROM posts
          WHERE ($1::uuid IS NULL OR campaign_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR platform = $3)
            AND ($4::uuid IS NULL OR id > $4)
@@ -334,7 +344,7 @@ pub async fn plan(
     note: Option<&str>,
 ) -> ActivityResult<bool> {
     let row = sqlx::query_scalar!(
-        "UPDATE posts SET status = 'scheduled', revision = $2, schedule = $3, due_at = $4, late_ms = NULL, note = $5
+        "UPDATE posts SET status = 'scheduled', revision = $2, schedule = $3, due_at = $4, late_ms = NULL, held_by = NULL, schedule_reason = NULL, note = $5
          WHERE id = $1 AND approved_hash IS NOT NULL AND revision <= $2
            AND (status IN ('approved', 'scheduled', 'cancelled')
                 OR (status = 'needs_attention' AND NOT EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL

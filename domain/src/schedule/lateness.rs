@@ -44,9 +44,9 @@ pub struct LatenessRule {
 }
 
 impl Default for LatenessRule {
-    /// A minute of grace, six hours until a person is asked.
+    /// A minute of grace, an hour until a person is asked.
     fn default() -> Self {
-        Self { grace_seconds: 60, limit_seconds: 6 * 3600 }
+        Self { grace_seconds: 60, limit_seconds: 3600 }
     }
 }
 
@@ -68,7 +68,68 @@ pub enum Verdict {
     },
 }
 
+/// What kept a post from going out at its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Nothing of ours ran, or the engine was away, when it was due.
+    Down,
+    /// Other posts of the account were before it.
+    Queue,
+    /// The platform asked to wait.
+    RateWindow,
+    /// A person had to connect the account again.
+    Reconnect,
+    /// The platform could not be reached.
+    Platform,
+    /// The platform was at work on its files, or they could not be read.
+    Media,
+}
+
+impl Held {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Down, Self::Queue, Self::RateWindow, Self::Reconnect, Self::Platform, Self::Media];
+
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Queue => "queue",
+            Self::RateWindow => "rate_window",
+            Self::Reconnect => "reconnect",
+            Self::Platform => "platform",
+            Self::Media => "media",
+        }
+    }
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|held| held.as_str() == name)
+    }
+
+    /// What people are told.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Down => "nothing ran when it was due",
+            Self::Queue => "other posts of the account were before it",
+            Self::RateWindow => "the platform asked to wait",
+            Self::Reconnect => "the account had to be connected again",
+            Self::Platform => "the platform could not be reached",
+            Self::Media => "its files were not ready",
+        }
+    }
+}
+
 impl LatenessRule {
+    /// The same with another limit, if there is one.
+    #[must_use]
+    pub fn within(self, window_seconds: Option<u32>) -> Self {
+        Self { limit_seconds: window_seconds.map_or(self.limit_seconds, u64::from), ..self }
+    }
+
     /// What to do at `now` with a post that is due at `due_at`.
     #[must_use]
     pub fn verdict(&self, due_at: DateTime<Utc>, now: DateTime<Utc>) -> Verdict {
@@ -96,6 +157,25 @@ mod tests {
         assert_eq!(at(61), Verdict::PublishLate { late_seconds: 61 });
         assert_eq!(at(3600), Verdict::PublishLate { late_seconds: 3600 });
         assert_eq!(at(3601), Verdict::NeedsAttention { late_seconds: 3601 });
+    }
+
+    #[test]
+    fn a_window_of_its_own_takes_the_place_of_the_limit() {
+        let due: DateTime<Utc> = "2026-12-01T08:00:00Z".parse().unwrap();
+        let rule = LatenessRule::default();
+        let late = due + TimeDelta::seconds(601);
+        assert_eq!(rule.within(None).verdict(due, late), Verdict::PublishLate { late_seconds: 601 });
+        assert_eq!(rule.within(Some(600)).verdict(due, late), Verdict::NeedsAttention { late_seconds: 601 });
+        assert_eq!(rule.within(Some(86_400)).verdict(due, due + TimeDelta::hours(20)), Verdict::PublishLate { late_seconds: 72_000 });
+    }
+
+    #[test]
+    fn what_held_a_post_reads_back_from_its_name() {
+        for held in Held::ALL {
+            assert_eq!(Held::named(held.as_str()), Some(held));
+            assert_eq!(serde_json::to_value(held).unwrap(), held.as_str());
+        }
+        assert_eq!(Held::named("weather"), None);
     }
 
     #[test]

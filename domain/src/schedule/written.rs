@@ -6,7 +6,7 @@
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::{At, OnGap, OnOverlap, ScheduleSpec, WallTime};
+use super::{At, OnGap, OnOverlap, ScheduleSpec, WallTime, best_time::BestTime};
 
 /// The fields of every mode.
 #[derive(Deserialize)]
@@ -17,6 +17,8 @@ pub(super) struct Spec {
     timezone: Option<Tz>,
     on_gap: Option<OnGap>,
     on_overlap: Option<OnOverlap>,
+    within_hours: Option<u32>,
+    window_seconds: Option<u32>,
 }
 
 /// The tag.
@@ -25,6 +27,7 @@ pub(super) struct Spec {
 enum Mode {
     Now,
     At,
+    BestTime,
 }
 
 impl TryFrom<Spec> for ScheduleSpec {
@@ -32,25 +35,37 @@ impl TryFrom<Spec> for ScheduleSpec {
 
     fn try_from(spec: Spec) -> Result<Self, String> {
         let missing = |field: &str| format!("missing field `{field}`");
+        let given = [
+            ("at", spec.at.is_some()),
+            ("timezone", spec.timezone.is_some()),
+            ("on_gap", spec.on_gap.is_some()),
+            ("on_overlap", spec.on_overlap.is_some()),
+            ("within_hours", spec.within_hours.is_some()),
+            ("window_seconds", spec.window_seconds.is_some()),
+        ];
+        let (name, known): (&str, &[&str]) = match spec.mode {
+            Mode::Now => ("now", &[]),
+            Mode::At => ("at", &["at", "timezone", "on_gap", "on_overlap", "window_seconds"]),
+            Mode::BestTime => ("best_time", &["timezone", "within_hours", "window_seconds"]),
+        };
+        if let Some((field, _)) = given.into_iter().find(|(field, given)| *given && !known.contains(field)) {
+            let others = if known.is_empty() { "there are no others".to_owned() } else { format!("expected one of {}", known.join(", ")) };
+            return Err(format!("unknown field `{field}`, {others} beside the mode `{name}`"));
+        }
         match spec.mode {
+            Mode::Now => Ok(Self::Now {}),
             Mode::At => Ok(Self::At(At {
                 at: spec.at.ok_or_else(|| missing("at"))?,
                 timezone: spec.timezone.ok_or_else(|| missing("timezone"))?,
                 on_gap: spec.on_gap.unwrap_or_default(),
                 on_overlap: spec.on_overlap.unwrap_or_default(),
+                window_seconds: spec.window_seconds,
             })),
-            Mode::Now => {
-                let beside = [
-                    ("at", spec.at.is_some()),
-                    ("timezone", spec.timezone.is_some()),
-                    ("on_gap", spec.on_gap.is_some()),
-                    ("on_overlap", spec.on_overlap.is_some()),
-                ];
-                match beside.into_iter().find(|(_, given)| *given) {
-                    Some((field, _)) => Err(format!("unknown field `{field}`, there are no others beside the mode `now`")),
-                    None => Ok(Self::Now {}),
-                }
-            }
+            Mode::BestTime => Ok(Self::BestTime(BestTime {
+                timezone: spec.timezone.ok_or_else(|| missing("timezone"))?,
+                within_hours: spec.within_hours.ok_or_else(|| missing("within_hours"))?,
+                window_seconds: spec.window_seconds,
+            })),
         }
     }
 }

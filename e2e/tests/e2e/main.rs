@@ -23,4 +23,5 @@ mod slice;
 mod steering;
 mod survives_sigkill;
 mod tenancy;
+mod timing;
 mod walls;

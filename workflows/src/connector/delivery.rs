@@ -17,6 +17,7 @@ use domain::{
     ids::{ConnectorId, OrgId, PostId},
     post::PostStatus,
     publication::{Sent, Submission},
+    schedule::lateness::Held,
 };
 use restate_sdk::prelude::*;
 
@@ -119,7 +120,7 @@ impl Connector {
                     return self.refused(ctx, d, part, what).await.map(Err);
                 }
                 Err(_) => {
-                    self.wait(ctx, d, "its files cannot be read now".to_owned()).await?;
+                    self.wait(ctx, d, "its files cannot be read now".to_owned(), Held::Media).await?;
                     return Ok(Err(Done::WaitFor(self.world.settings.rest())));
                 }
             }
@@ -129,7 +130,7 @@ impl Connector {
                 match self.stage(ctx, d, d.attempt(part, number)).await {
                     Ok(Progress::Ready) => staged = true,
                     Ok(Progress::Wait { what, after_ms }) => {
-                        self.wait(ctx, d, format!("the platform is at work on it: {what}")).await?;
+                        self.wait(ctx, d, format!("the platform is at work on it: {what}"), Held::Media).await?;
                         return Ok(Err(Done::WaitFor(Duration::from_millis(after_ms))));
                     }
                     Err(Failure(ActivityError::CredentialsExpired { .. })) => {
@@ -197,7 +198,7 @@ impl Connector {
                 },
             }
         }
-        self.wait(ctx, d, "the platform cannot be reached".to_owned()).await?;
+        self.wait(ctx, d, "the platform cannot be reached".to_owned(), Held::Platform).await?;
         Ok(Err(Done::WaitFor(self.world.settings.rest())))
     }
 
@@ -227,7 +228,7 @@ impl Connector {
     }
 
     async fn rate_limited(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, retry_after_ms: u64) -> Result<Done, TerminalError> {
-        self.wait(ctx, d, "the platform asks to wait".to_owned()).await?;
+        self.wait(ctx, d, "the platform asks to wait".to_owned(), Held::RateWindow).await?;
         Ok(Done::WaitFor(Duration::from_millis(retry_after_ms)))
     }
 }

@@ -5,6 +5,7 @@ use domain::{
     brief::Language,
     ids::{CampaignId, PostId},
     post::{PostOptions, content_hash},
+    schedule::{ScheduleSpec, lateness::Held},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,8 @@ pub struct ToSend {
     pub language: Language,
     /// When it was due.
     pub due_at: DateTime<Utc>,
+    /// How many seconds after that it is still sent, if that was said for it.
+    pub window_seconds: Option<u32>,
     /// The short links of its variants, the longest first: every variant has its own, and a code may begin another.
     pub links: Vec<String>,
     /// What it has beside its text.
@@ -72,7 +75,7 @@ pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link
     let row = sqlx::query!(
         r#"UPDATE posts p SET status = 'publishing', note = NULL FROM variants v
            WHERE p.id = $1 AND p.revision = $2 AND p.status IN ('scheduled', 'publishing') AND v.id = p.approved_variant_id
-           RETURNING p.campaign_id, p.language, p.due_at AS "due_at!", p.approved_hash AS "approved_hash!", p.options, v.content,
+           RETURNING p.campaign_id, p.language, p.due_at AS "due_at!", p.schedule, p.approved_hash AS "approved_hash!", p.options, v.content,
                      EXISTS (SELECT 1 FROM post_parts WHERE post_id = p.id) AS "has_parts!",
                      (SELECT array_agg(l.code ORDER BY length(l.code) DESC, l.id) FROM links l WHERE l.post_id = p.id) AS codes"#,
         id.uuid(),
@@ -83,6 +86,7 @@ pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link
     .map_err(classify)?;
     let Some(row) = row else { return Ok(None) };
     let options: PostOptions = read_json(row.options)?;
+    let schedule: Option<ScheduleSpec> = row.schedule.map(read_json).transpose()?.flatten();
     if content_hash(&row.content, &options).as_slice() != row.approved_hash {
         return Err(ActivityError::rejected("the text was changed after it was approved"));
     }
@@ -91,6 +95,7 @@ pub async fn begin_sending(tx: &mut OrgTx, id: PostId, revision: i32, short_link
         language: row.language.parse().map_err(|e| ActivityError::rejected(format_args!("a stored post cannot be read: {e}")))?,
         content: row.content,
         due_at: row.due_at,
+        window_seconds: schedule.and_then(|asked| asked.window_seconds()),
         links: row.codes.into_iter().flatten().map(|code| format!("{short_link_base}{code}")).collect(),
         options,
         approved_hash: row.approved_hash,
@@ -116,15 +121,21 @@ pub struct Published {
 /// # Errors
 /// When the database cannot answer.
 pub async fn published(tx: &mut OrgTx, id: PostId, facts: &Published) -> ActivityResult<()> {
+    let held =
+        sqlx::query_scalar!("SELECT held_by FROM posts WHERE id = $1", id.uuid()).fetch_optional(tx.conn()).await.map_err(classify)?;
+    let why = held.flatten().as_deref().and_then(Held::named).unwrap_or(Held::Queue);
+    let note = facts.late_ms.map(|_| format!("went out late: {}", why.words()));
     sqlx::query!(
         "UPDATE posts SET status = 'published', external_id = $2, url = $3, resolved_by = $4, late_ms = $5, published_at = coalesce(published_at, now()),
-                note = CASE WHEN $5::bigint IS NULL THEN NULL ELSE 'went out late' END
+                note = $6, held_by = CASE WHEN $5::bigint IS NULL THEN NULL ELSE $7::text END
          WHERE id = $1 AND status <> 'published'",
         id.uuid(),
         facts.external_id,
         facts.url,
         facts.resolved_by,
-        facts.late_ms
+        facts.late_ms,
+        note,
+        why.as_str()
     )
     .execute(tx.conn())
     .await

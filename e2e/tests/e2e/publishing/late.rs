@@ -38,7 +38,8 @@ async fn a_post_missed_while_the_worker_was_down_goes_out_and_is_flagged() -> an
     for (_, post) in posts {
         let told = newsroom.goes_out_once(post).await?;
         assert!(told.post.late_ms.is_some_and(|ms| ms >= 1_000), "{told:#?}");
-        assert_eq!(told.post.note.as_deref(), Some("went out late"));
+        assert_eq!(told.post.note.as_deref(), Some("went out late: nothing ran when it was due"));
+        assert_eq!(told.post.held_by.as_deref(), Some("down"));
     }
     Ok(())
 }

@@ -88,6 +88,8 @@ struct ScheduleView {
     asked: ScheduleSpec,
     /// The instant that it comes to.
     due_at: Option<DateTime<Utc>>,
+    /// Why this time, where it was chosen (`best_time`).
+    reason: Option<String>,
 }
 
 /// Where a part of a post is.
@@ -116,6 +118,8 @@ struct PublishedView {
     resolved_by: Option<String>,
     /// By how many milliseconds it went out late, where that is worth telling.
     late_ms: Option<i64>,
+    /// What held it, where that is told: `down`, `queue`, `rate_window`, `reconnect`, `platform`, `media`.
+    held_by: Option<String>,
     /// Its parts that are out, in order. While the post is not `published`, others are still to come.
     parts: Vec<PlaceView>,
 }
@@ -219,6 +223,7 @@ pub(crate) async fn view(tx: &mut OrgTx, post: Post) -> ApiResult<PostView> {
             at: post.published_at,
             resolved_by: post.resolved_by,
             late_ms: post.late_ms,
+            held_by: post.held_by.filter(|_| post.late_ms.is_some()),
         }),
         false => None,
     };
@@ -237,7 +242,7 @@ pub(crate) async fn view(tx: &mut OrgTx, post: Post) -> ApiResult<PostView> {
         variants,
         approved_variant_id: post.approved_variant_id,
         decision: post.decided_by.map(|by| DecisionView { by, at: post.decided_at }),
-        schedule: post.schedule.map(|asked| ScheduleView { asked, due_at: post.due_at }),
+        schedule: post.schedule.map(|asked| ScheduleView { asked, due_at: post.due_at, reason: post.schedule_reason }),
         published,
         created_at: post.created_at,
     })

@@ -126,11 +126,17 @@ impl Connector {
         sent: Sent,
         how: &'static str,
     ) -> Result<(), Failure> {
-        let (org, late_ms) = (d.org, d.begun.late_ms);
+        let (org, late_ms, due_at) = (d.org, d.begun.late_ms, d.begun.due_at);
         step(ctx, &self.world, "store.record_published", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             publishing::record_published(&mut tx, attempt, &sent, how, late_ms).await?;
-            tx.commit().await
+            tx.commit().await?;
+            if let Some(due_at) = due_at.filter(|_| attempt.part + 1 == attempt.parts) {
+                let late = activities::clock::now_millis() - due_at.timestamp_millis();
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds of a lateness")]
+                metrics::histogram!("pressroom_publish_lateness_seconds").record(late.max(0) as f64 / 1000.0);
+            }
+            Ok(())
         })
         .await
     }

@@ -4,6 +4,7 @@ use activities::{ActivityError, publishing, store::posts};
 use domain::{
     ids::{OrgId, PostId},
     post::PostStatus,
+    schedule::lateness::Held,
 };
 use restate_sdk::prelude::*;
 
@@ -34,22 +35,22 @@ impl Connector {
                     tx.commit().await
                 })
                 .await?;
-                self.wait(ctx, d, "waits until the account is reconnected".to_owned()).await?;
+                self.wait(ctx, d, "waits until the account is reconnected".to_owned(), Held::Reconnect).await?;
                 Ok(Err(Done::WaitForReconnect))
             }
             Err(_) => {
-                self.wait(ctx, d, "the platform cannot be reached to refresh the account's token".to_owned()).await?;
+                self.wait(ctx, d, "the platform cannot be reached to refresh the account's token".to_owned(), Held::Platform).await?;
                 Ok(Err(Done::WaitFor(self.world.settings.rest())))
             }
         }
     }
 
     /// The post waits in the lane and can still be cancelled; only one that may have been sent stays as it is.
-    pub(super) async fn wait(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, note: String) -> Result<(), TerminalError> {
+    pub(super) async fn wait(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, note: String, by: Held) -> Result<(), TerminalError> {
         let (org, id, revision) = (d.org, d.id, d.revision);
         step(ctx, &self.world, "store.wait_in_lane", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
-            publishing::wait_in_lane(&mut tx, id, revision, &note).await?;
+            publishing::wait_in_lane(&mut tx, id, revision, &note, by).await?;
             tx.commit().await
         })
         .await?;
