@@ -14,6 +14,7 @@ mod telegram;
 mod threads;
 mod tiktok;
 mod youtube;
+mod x;
 
 use std::{fmt, str::FromStr};
 
@@ -48,6 +49,8 @@ pub enum Platform {
     Instagram,
     /// A page on Facebook.
     Facebook,
+    /// X, formerly Twitter.
+    X,
 }
 
 impl Platform {
@@ -63,6 +66,7 @@ impl Platform {
         Self::Threads,
         Self::Instagram,
         Self::Facebook,
+        Self::X,
     ];
 
     /// What the platform can carry by its own documentation.
@@ -79,6 +83,7 @@ impl Platform {
             Self::Threads => &threads::CAPABILITIES,
             Self::Instagram => &instagram::CAPABILITIES,
             Self::Facebook => &facebook::CAPABILITIES,
+            Self::X => &x::CAPABILITIES,
         }
     }
 

@@ -4,6 +4,7 @@ mod compose;
 mod entities;
 mod length;
 mod split;
+mod weighted;
 mod written;
 
 use serde::{Deserialize, Serialize};

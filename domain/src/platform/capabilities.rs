@@ -121,6 +121,8 @@ pub enum Counting {
     Bytes,
     /// Graphemes, but of an emoji each UTF-8 byte counts (Threads).
     GraphemesEmojiBytes,
+    /// X's weighted length: a link 23, an emoji 2, Latin and its neighbours 1, other characters 2.
+    Weighted,
 }
 
 /// What a mention looks like.

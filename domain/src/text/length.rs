@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 use url::{Host, Url};
 
-use super::{EntityKind, entities};
+use super::{EntityKind, entities, weighted::weighted};
 use crate::platform::{Counting, TextLimits};
 
 /// The length of a text against the limits it was measured by.
@@ -35,6 +35,7 @@ pub fn length(text: &str, limits: &TextLimits) -> TextLength {
         Counting::Utf16Units => saturating(text.encode_utf16().count()),
         Counting::Bytes => saturating(text.len()),
         Counting::GraphemesEmojiBytes => saturating(text.graphemes(true).map(|one| if is_emoji(one) { one.len() } else { 1 }).sum()),
+        Counting::Weighted => weighted(text, limits),
     };
     let bytes = limits.bytes.map(|_| saturating(text.len()));
     let fits = units <= limits.units && bytes.zip(limits.bytes).is_none_or(|(used, most)| used <= most);
