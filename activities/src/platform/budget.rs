@@ -34,12 +34,12 @@ pub struct RateBudget {
 }
 
 impl RateBudget {
-    /// Reads `X-RateLimit-*` (Mastodon: the end as RFC 3339) or `RateLimit-*` (Bluesky: as seconds since 1970; the IETF draft: as seconds from
+    /// Reads `X-Rate-Limit-*` (X), `X-RateLimit-*` (Mastodon: the end as RFC 3339) or `RateLimit-*` (Bluesky: as seconds since 1970; the IETF draft: as seconds from
     /// now; Discord: as fractional seconds since 1970). `now` is our clock at the answer; the server's own `Date` goes before it, so that clocks that differ do no harm.
     #[must_use]
     pub fn read(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Self> {
         let field = |name: &str| {
-            ["x-ratelimit-", "ratelimit-"]
+            ["x-ratelimit-", "ratelimit-", "x-rate-limit-"]
                 .iter()
                 .find_map(|prefix| headers.get(format!("{prefix}{name}")).and_then(|value| value.to_str().ok()))
                 .map(str::trim)
@@ -100,6 +100,8 @@ mod tests {
 
     #[test]
     fn each_platform_way_of_telling_the_end_is_read() {
+        let x = [("x-rate-limit-limit", "100"), ("x-rate-limit-remaining", "99"), ("x-rate-limit-reset", "1795262700")];
+        assert_eq!(RateBudget::read(&headers(&x), now()).map(|budget| (budget.limit, budget.remaining)), Some((100, 99)));
         for (prefix, reset) in [("x", "2026-11-21T12:05:00.000Z"), ("ietf", "300"), ("ietf", "1795262700")] {
             let names = if prefix == "x" {
                 ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]

@@ -28,6 +28,7 @@ mod threads;
 mod tiktok;
 mod upload;
 mod youtube;
+mod x;
 
 use std::collections::BTreeMap;
 
@@ -228,6 +229,7 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
         Platform::Threads => &threads::Threads,
         Platform::Instagram => &instagram::Instagram,
         Platform::Facebook => &facebook::Facebook,
+        Platform::X => &x::X,
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn account(platform: Platform, base_url: &str) -> Account {
         Platform::Threads => ("ann", "246", None),
         Platform::Instagram => ("ann", "178", None),
         Platform::Facebook => ("Ann's Coffee", "546", None),
+        Platform::X => ("ann", "1700000000000000001", None),
     };
     Account {
         platform,
@@ -242,7 +243,7 @@ fn freezing_is_repeatable_and_needs_a_connected_account() {
         let first = freeze(&account, &post("Hallo"), &staged(*platform), intent()).unwrap();
         // Where nothing recognises a repetition, nothing names the intent; what was staged belongs to one post and names it.
         let names = |frozen: Frozen| (frozen.body, frozen.idempotency_key, frozen.record_key);
-        let nameless = matches!(first.class, SendClass::C | SendClass::F);
+        let nameless = matches!(first.class, SendClass::C | SendClass::D | SendClass::E | SendClass::F);
         assert!(nameless || names(first) != names(other), "{platform}");
         account.remote_id.clear();
         assert!(freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).is_err());

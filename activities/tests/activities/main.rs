@@ -13,3 +13,4 @@ mod model;
 mod model_faults;
 mod renewing;
 mod writing;
+mod x;

@@ -1,6 +1,8 @@
 //! X, formerly Twitter (API v2).
 
-use super::{Capabilities, Connect, Counting, Disclosure, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, VideoRules, capabilities::steps};
+use super::{
+    Capabilities, Connect, Counting, Disclosure, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, VideoRules, capabilities::steps,
+};
 use crate::{metrics::Metric, publication::SendClass};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -47,13 +49,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     key_minutes: 0,
     send_once: "X refuses a text that the account has just posted, but does not say which post that is: before anything is sent again, the post is \
                 looked for among the account's own, by its media, its link or its text.",
-    connect: Connect::OAuth {
-        scopes: &["tweet.read", "tweet.write", "users.read", "media.write", "offline.access"],
-        or: &[],
-    },
+    connect: Connect::OAuth { scopes: &["tweet.read", "tweet.write", "users.read", "media.write", "offline.access"], or: &[] },
     api: Some("https://api.x.com"),
-    rates: &[
-        Rate { what: "posts", count: 100, seconds: 900 },
-        Rate { what: "readings of the account's posts", count: 900, seconds: 900 },
-    ],
+    rates: &[Rate { what: "posts", count: 100, seconds: 900 }, Rate { what: "readings of the account's posts", count: 900, seconds: 900 }],
 };
