@@ -16,4 +16,3 @@ pub mod wait;
 pub mod worker;
 
 pub use newsroom::{Newsroom, PLATFORMS, Plan};
-pub use newsroom::{HOUSE, Newsroom, Plan};

@@ -5,6 +5,7 @@
 mod bluesky;
 mod contract;
 mod films;
+mod desk;
 mod mail;
 mod mastodon;
 mod media;

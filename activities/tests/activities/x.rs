@@ -12,7 +12,7 @@ use sandbox::{
     x::X,
 };
 
-use crate::contract::{Desk, authorised, image, part};
+use crate::desk::{Desk, authorised, image, part};
 
 async fn desk() -> Desk<X> {
     let server = X::start(Options::default()).await.unwrap();

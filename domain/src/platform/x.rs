@@ -1,7 +1,8 @@
 //! X, formerly Twitter (API v2).
 
 use super::{
-    Capabilities, Connect, Counting, Disclosure, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, VideoRules, capabilities::steps,
+    Capabilities, Connect, Counting, Credential, Disclosure, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, VideoRules,
+    capabilities::steps,
 };
 use crate::{metrics::Metric, publication::SendClass};
 
@@ -49,7 +50,15 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     key_minutes: 0,
     send_once: "X refuses a text that the account has just posted, but does not say which post that is: before anything is sent again, the post is \
                 looked for among the account's own, by its media, its link or its text.",
-    connect: Connect::OAuth { scopes: &["tweet.read", "tweet.write", "users.read", "media.write", "offline.access"], or: &[] },
+    connect: Connect::OAuth {
+        scopes: &["tweet.read", "tweet.write", "users.read", "media.write", "offline.access"],
+        or: &[Credential {
+            name: "access_token",
+            about: "a token of the account with those scopes, from an application of your own; it ends after two hours",
+            needed: true,
+            secret: true,
+        }],
+    },
     api: Some("https://api.x.com"),
     rates: &[Rate { what: "posts", count: 100, seconds: 900 }, Rate { what: "readings of the account's posts", count: 900, seconds: 900 }],
 };

@@ -1,7 +1,7 @@
 //! All stand-ins that are built on the kernel, started alike.
 
 use super::{Options, StandIn};
-use crate::{discord::Discord, facebook::Facebook, instagram::Instagram, slack::Slack, telegram::Telegram, threads::Threads};
+use crate::{discord::Discord, facebook::Facebook, instagram::Instagram, slack::Slack, telegram::Telegram, threads::Threads, x::X};
 
 /// Starts one of each. A port other than 0 fails with the second; a data folder is shared, each having a file of its own in it.
 pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
@@ -12,5 +12,6 @@ pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
         Box::new(Threads::start(options.clone()).await?),
         Box::new(Instagram::start(options.clone()).await?),
         Box::new(Facebook::start(options.clone()).await?),
+        Box::new(X::start(options.clone()).await?),
     ])
 }

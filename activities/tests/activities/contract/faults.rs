@@ -102,7 +102,9 @@ async fn a_key_makes_one_post_of_two_sends_and_only_where_its_class_says_so() {
             let name = stage.submit(&frozen).await.name();
             // What was staged is published once: the second time, the platform has nothing of that name any more.
             let spent = turn == 1 && stage.class() == SendClass::C && name == "unknown";
-            assert!(name == "published" || spent, "{}: {name}", stage.name());
+            // A platform of class D refuses the second one; what it says of it differs.
+            let refused = turn == 1 && stage.class() == SendClass::D;
+            assert!(name == "published" || spent || refused, "{}: {name}", stage.name());
         }
         let harmless = frozen.frozen.can_resend(frozen.frozen.frozen_at, Utc::now());
         assert_eq!(harmless, matches!(stage.class(), SendClass::A | SendClass::B), "{}", stage.name());
