@@ -215,7 +215,8 @@ fn links(text: &str, limits: &TextLimits) -> Vec<(Range<usize>, bool)> {
         let apart = before.is_none_or(|c| !c.is_ascii_alphanumeric() && !"@＠$#＃-_./:".contains(c));
         let after = text[name.end()..].chars().next();
         let ends = after.is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, '@' | '+' | '-'));
-        if !apart || !ends || found[..with_scheme].iter().any(|(span, _)| span.contains(&whole.start())) {
+        let taken = found[..with_scheme].iter().any(|(span, _)| span.start < whole.end() && whole.start() < span.end);
+        if !apart || !ends || taken {
             continue;
         }
         if let Some(known) = known(&name.as_str().to_ascii_lowercase()) {
@@ -323,6 +324,7 @@ mod tests {
         assert_eq!(x("write to ann@example.com"), 24, "an address of e-mail is none");
         assert_eq!(x("v1.2.3, e.g. 3.50 €"), 19 + 1);
         assert_eq!(x("https://127.0.0.1/a"), 19);
+        assert_eq!(x("V.https://a.io/K"), 1 + 1 + 23, "what stands before an address does not swallow it");
     }
 
     #[test]
