@@ -13,8 +13,8 @@ mod slack;
 mod telegram;
 mod threads;
 mod tiktok;
-mod youtube;
 mod x;
+mod youtube;
 
 use std::{fmt, str::FromStr};
 

@@ -27,8 +27,8 @@ mod telegram;
 mod threads;
 mod tiktok;
 mod upload;
-mod youtube;
 mod x;
+mod youtube;
 
 use std::collections::BTreeMap;
 

@@ -4,8 +4,8 @@
 
 mod bluesky;
 mod contract;
-mod films;
 mod desk;
+mod films;
 mod mail;
 mod mastodon;
 mod media;

@@ -131,6 +131,7 @@ impl House {
             Platform::YouTube => "/upload/youtube/",
             Platform::Threads => "/v1.0/",
             Platform::Instagram | Platform::Facebook => "/v25.0/",
+            Platform::X => "/2/tweets",
         }
     }
 
