@@ -6,7 +6,7 @@
 //! the posterior is again normal). The prior's mean is [`prior`], its deviation [`PRIOR_SD`]: where data are few, the answer is the prior's.
 //! The observations' variance is pooled over all hours and held up by [`PRIOR_WEIGHT`] imaginary ones, so that three posts that happen to agree do
 //! not make it small. A post tells a little about the hours beside its own, and about its own hour on other days
-//! ([`relevance`]), up to the weight of [`MOST_BORROWED`] posts.
+//! (the function `relevance`), up to the weight of [`MOST_BORROWED`] posts.
 //!
 //! # Choice
 //! Every hour that is still to come is drawn once from its posterior, with half of its deviation ([`EXPLORATION`]), from the hash of the post's id: an hour of which
