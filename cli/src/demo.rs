@@ -85,15 +85,16 @@ impl Teller {
                 "second",
             )
             .await?;
-        let posts = self.published(text(&campaign, "id")?, text(&campaign, "run_id")?).await?;
+        let title = campaign_title(&story["campaign"]);
+        let run = text(&campaign, "run_id")?;
+        let posts = self.published(&title, text(&campaign, "id")?, run).await?;
 
         self.screen.say("\n3. Readers click, and the platforms count.");
         self.clicks(&posts).await?;
-        let metrics = self.measured(&posts).await?;
+        let metrics = self.measured(&title, run, &posts).await?;
 
         self.screen.say("\n4. A second campaign waits for you.");
-        self.waits_for_approval(text(&second, "id")?).await?;
-        self.runs.push(text(&second, "run_id")?.to_owned());
+        self.waits_for_approval(&campaign_title(&story["second"]), text(&second, "id")?, text(&second, "run_id")?).await?;
 
         self.screen.say("\n5. A digest sums it up and is mailed.");
         let digest = self.digest(&brand, running).await?;
@@ -170,15 +171,17 @@ impl Teller {
     }
 
     /// Watches a campaign until all of its posts are on their platforms.
-    async fn published(&mut self, campaign: &str, run: &str) -> anyhow::Result<Vec<Value>> {
+    async fn published(&mut self, title: &str, campaign: &str, run: &str) -> anyhow::Result<Vec<Value>> {
         self.runs.push(run.to_owned());
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.tree.show("Campaign \"Winter roast from Marcala\"", &self.api.get(&format!("v1/runs/{run}")).await?);
+            let tree = self.api.get(&format!("v1/runs/{run}")).await?;
+            self.tree.show(title, &tree);
             let campaign = self.api.get(&format!("v1/campaigns/{campaign}")).await?;
             let posts = campaign["posts"].as_array().map_or(&[][..], Vec::as_slice);
             let is = |status: &str| posts.iter().filter(|p| p["status"] == status).count();
-            if !posts.is_empty() && is("published") == posts.len() {
+            // What is drawn last stays, so that it shows the last of it.
+            if !posts.is_empty() && is("published") == posts.len() && tree["status"] == "completed" {
                 break;
             }
             if is("failed") + is("needs_attention") + is("needs_approval") + is("rejected") > 0 {
@@ -217,41 +220,48 @@ impl Teller {
     }
 
     /// Waits until every post has a reading with the clicks in it.
-    async fn measured(&self, posts: &[Value]) -> anyhow::Result<BTreeMap<String, Value>> {
+    async fn measured(&mut self, title: &str, run: &str, posts: &[Value]) -> anyhow::Result<BTreeMap<String, Value>> {
         let deadline = Instant::now() + PATIENCE;
         let mut measured = BTreeMap::new();
-        for (n, post) in posts.iter().enumerate() {
-            let id = text(post, "id")?;
-            loop {
+        loop {
+            self.tree.show(title, &self.api.get(&format!("v1/runs/{run}")).await?);
+            for (n, post) in posts.iter().enumerate() {
+                let id = text(post, "id")?;
                 let told = self.api.get(&format!("v1/metrics?post_id={id}")).await?;
                 let totals = items(&told).first().map(|m| m["totals"].clone()).unwrap_or_default();
                 if totals["clicks"].as_u64().is_some_and(|clicks| clicks > n as u64) {
-                    self.screen.say(&format!(
-                        "   {} {}: {} likes, {} comments, {} shares, {} clicks",
-                        text(post, "platform")?,
-                        text(post, "language")?,
-                        totals["likes"],
-                        totals["comments"],
-                        totals["shares"],
-                        totals["clicks"]
-                    ));
                     measured.insert(id.to_owned(), totals);
-                    break;
                 }
-                pause(deadline, "the metrics").await?;
             }
+            if measured.len() == posts.len() {
+                break;
+            }
+            pause(deadline, "the metrics").await?;
+        }
+        self.tree.settle();
+        for post in posts {
+            let counted = |what: &str, one: &str| {
+                let n = measured.get(post["id"].as_str().unwrap_or_default()).map(|totals| totals[what].clone()).unwrap_or_default();
+                format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+            };
+            let counts = [("likes", "like"), ("comments", "comment"), ("shares", "share"), ("clicks", "click")]
+                .map(|(what, one)| counted(what, one));
+            self.screen.say(&format!("   {} {}: {}", text(post, "platform")?, text(post, "language")?, counts.join(", ")));
         }
         Ok(measured)
     }
 
-    async fn waits_for_approval(&self, campaign: &str) -> anyhow::Result<()> {
+    async fn waits_for_approval(&mut self, title: &str, campaign: &str, run: &str) -> anyhow::Result<()> {
+        self.runs.push(run.to_owned());
         let deadline = Instant::now() + PATIENCE;
         loop {
             let campaign = self.api.get(&format!("v1/campaigns/{campaign}")).await?;
+            self.tree.show(title, &self.api.get(&format!("v1/runs/{run}")).await?);
             if campaign["stage"] == "approval" {
+                self.tree.settle();
                 for post in campaign["posts"].as_array().into_iter().flatten() {
                     let id = text(post, "id")?;
-                    self.screen.say(&format!("   GET v1/posts/{id} shows its variants; POST v1/posts/{id}/approve decides."));
+                    self.screen.say(&format!("   GET /v1/posts/{id} shows its variants; POST /v1/posts/{id}/approve decides."));
                 }
                 return Ok(());
             }
@@ -288,6 +298,10 @@ impl Teller {
     }
 }
 
+fn campaign_title(brief: &Value) -> String {
+    format!("Campaign \"{}\"", brief["topic"].as_str().unwrap_or_default())
+}
+
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("   {line}")).collect::<Vec<_>>().join("\n")
 }
@@ -296,7 +310,7 @@ async fn pause(deadline: Instant, what: &str) -> anyhow::Result<()> {
     if Instant::now() > deadline {
         bail!("{what} did not get through in {} s", PATIENCE.as_secs());
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     Ok(())
 }
 

@@ -183,7 +183,7 @@ impl Running {
 }
 
 /// Where words for people go: standard error when standard output is to hold one JSON object and nothing else.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Screen {
     to_stderr: bool,
 }
@@ -194,11 +194,25 @@ impl Screen {
         if self.to_stderr { eprintln!("{text}") } else { println!("{text}") }
     }
 
-    /// Whether lines can be drawn over: a person watches a terminal.
+    /// How many rows and columns it has, where lines can be drawn over: a person watches a terminal, and not a dumb one.
     #[must_use]
-    pub(crate) fn is_terminal(self) -> bool {
-        use std::io::IsTerminal as _;
-        if self.to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
+    pub(crate) fn size(self) -> Option<(usize, usize)> {
+        let term = self.term();
+        let (rows, columns) = term.size_checked()?;
+        let draws = term.is_term() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        // Some have no size and say nothing of it.
+        let or = |told: u16, usual: usize| if told == 0 { usual } else { usize::from(told) };
+        draws.then_some((or(rows, 24), or(columns, 80)))
+    }
+
+    /// Whether colours are seen and wanted (`NO_COLOR`).
+    #[must_use]
+    pub(crate) fn colours(self) -> bool {
+        self.term().features().colors_supported() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+    }
+
+    fn term(self) -> console::Term {
+        if self.to_stderr { console::Term::stderr() } else { console::Term::stdout() }
     }
 
     /// Writes as it is, for redrawing.

@@ -2,6 +2,8 @@
 //!
 //! Every change of status is conditional on the status and revision it starts from, so that it can be repeated and cannot overtake another.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::{
     brief::Language,
@@ -180,6 +182,23 @@ pub async fn get(tx: &mut OrgTx, id: PostId) -> ActivityResult<Option<Post>> {
     .await
     .map_err(classify)?;
     row.map(Row::read).transpose()
+}
+
+/// On which platform and in which language each of these posts is; those that do not exist are left out. Neither ever changes.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn places(tx: &mut OrgTx, ids: &[PostId]) -> ActivityResult<BTreeMap<PostId, (Platform, Language)>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.uuid()).collect();
+    let rows =
+        sqlx::query!("SELECT id, platform, language FROM posts WHERE id = ANY($1)", &ids).fetch_all(tx.conn()).await.map_err(classify)?;
+    let unreadable = |what: &dyn std::fmt::Display| ActivityError::rejected(format_args!("a stored post cannot be read: {what}"));
+    rows.into_iter()
+        .map(|row| {
+            let platform = row.platform.parse().map_err(|e| unreadable(&e))?;
+            Ok((PostId::from_uuid(row.id), (platform, row.language.parse().map_err(|e| unreadable(&e))?)))
+        })
+        .collect()
 }
 
 /// The post `id`, which must exist.

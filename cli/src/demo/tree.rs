@@ -1,40 +1,52 @@
 //! Runs as a tree that grows while people watch.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+mod draw;
+mod work;
 
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use chrono::Utc;
 use serde_json::Value;
 
+use self::{
+    draw::{Canvas, draw, mark, span},
+    work::{State, Work},
+};
 use crate::up::Screen;
 
 /// Draws runs: over and over on a terminal, as lines that only come once elsewhere.
 pub(crate) struct Tree {
     screen: Screen,
     drawn_lines: usize,
-    told: BTreeMap<String, String>,
+    /// What was told of, in lines that only come once.
+    told: BTreeSet<(String, State)>,
 }
 
 impl Tree {
     /// A tree on `screen`.
     pub(crate) fn new(screen: Screen) -> Self {
-        Self { screen, drawn_lines: 0, told: BTreeMap::new() }
+        Self { screen, drawn_lines: 0, told: BTreeSet::new() }
     }
 
     /// Shows `run` (as `GET /v1/runs/{id}` answers it) under `title`.
     pub(crate) fn show(&mut self, title: &str, run: &Value) {
-        if self.screen.is_terminal() {
-            let (rows, columns) = console::Term::stdout().size();
-            let text = draw(title, run, usize::from(rows).saturating_sub(2).max(8), usize::from(columns).max(40));
-            let mut out = String::new();
-            if self.drawn_lines > 0 {
-                // Back to the first line that was drawn, and clear from there.
-                let _ = write!(out, "\x1b[{}A\x1b[J", self.drawn_lines);
+        let work = Work::of_run(title, run);
+        let Some((rows, columns)) = self.screen.size() else {
+            for line in self.news(&work) {
+                self.screen.say(&line);
             }
-            out.push_str(&text);
-            self.drawn_lines = text.lines().count();
-            self.screen.write(&out);
-        } else {
-            self.tell(title, "", steps(run));
+            return;
+        };
+        // The cursor stands below the last line.
+        let text = draw(&work, Utc::now(), Canvas { rows: rows.saturating_sub(1), columns, colours: self.screen.colours() });
+        let mut out = String::new();
+        if self.drawn_lines > 0 {
+            // Back to the first line that was drawn, and clear from there.
+            let _ = write!(out, "\x1b[{}A\x1b[J", self.drawn_lines);
         }
+        out.push_str(&text);
+        self.drawn_lines = text.lines().count();
+        self.screen.write(&out);
     }
 
     /// What is drawn stays; the next run starts below it.
@@ -42,129 +54,55 @@ impl Tree {
         self.drawn_lines = 0;
     }
 
-    fn tell(&mut self, title: &str, path: &str, steps: &[Value]) {
-        for step in steps {
-            let here = format!("{path}/{}", step.get("index").and_then(Value::as_u64).unwrap_or_default());
-            let (state, nested) = (status(step), children(step));
-            let known = self.told.get(&format!("{title}{here}"));
-            if nested.is_empty() && matches!(state, "completed" | "failed" | "backing_off") && known.is_none_or(|k| k != state) {
-                self.screen.say(&format!("  {} {title}: {}{}{}", mark(state), label(step), took(step), failure(step)));
-                self.told.insert(format!("{title}{here}"), state.to_owned());
+    /// A line for each workflow that ended, for each step of the run's own, and for each failure, once.
+    fn news(&mut self, run: &Work) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.tell(&mut lines, &run.name, &run.parts, true);
+        lines
+    }
+
+    fn tell(&mut self, lines: &mut Vec<String>, within: &str, parts: &[Work], each: bool) {
+        for part in parts {
+            // A workflow has a name of its own; a step is that of something.
+            let here = match part.family {
+                Some(_) => part.name.clone(),
+                None if within.starts_with(&part.name) => within.to_owned(),
+                None => format!("{within} → {}", part.name),
+            };
+            self.tell(lines, &here, &part.parts, part.is_joined);
+            let broke = matches!(part.state, State::Failed | State::Retrying);
+            let tells = broke || (part.state.is_over() && !part.is_joined && (each || part.family.is_some()));
+            if tells && self.told.insert((part.id.clone(), part.state)) {
+                lines.push(format!("  {} {here}{}{}", mark(part.state), took(part), failure(part)));
             }
-            self.tell(&format!("{title} > {}", label(step)), &here, nested);
         }
     }
 }
 
-/// The tree as text, what a step called indented under it, in at most `rows` lines of `columns`: what is over and lies deepest is left out first.
-fn draw(title: &str, run: &Value, rows: usize, columns: usize) -> String {
-    let mut lines = vec![Line { depth: 0, over: false, text: format!("{} {title}{}", mark(status(run)), took(run)) }];
-    branch(&mut lines, steps(run), 1);
-    for depth in (1..8).rev() {
-        if lines.len() > rows {
-            lines.retain(|line| !line.over || line.depth < depth);
-        }
-    }
-    let more = lines.len().saturating_sub(rows);
-    if more > 0 {
-        lines.truncate(rows - 1);
-        lines.push(Line { depth: 1, over: false, text: format!("... and {} more", more + 1) });
-    }
-    lines.iter().fold(String::new(), |mut out, line| {
-        let text = format!("{:indent$}{}", "", line.text, indent = line.depth * 2);
-        out.push_str(&console::truncate_str(&text, columns - 1, "…"));
-        out.push('\n');
-        out
-    })
+fn took(work: &Work) -> String {
+    work.took.map(|took| format!("  {}", span(took))).unwrap_or_default()
 }
 
-struct Line {
-    depth: usize,
-    over: bool,
-    text: String,
-}
-
-fn branch(lines: &mut Vec<Line>, steps: &[Value], depth: usize) {
-    for step in steps {
-        let text = format!("{} {}{}{}", mark(status(step)), label(step), took(step), failure(step));
-        lines.push(Line { depth, over: status(step) == "completed", text });
-        branch(lines, children(step), depth + 1);
-    }
-}
-
-fn steps(run: &Value) -> &[Value] {
-    run.get("steps").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn children(step: &Value) -> &[Value] {
-    step.get("children").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn status(node: &Value) -> &str {
-    node.get("status").and_then(Value::as_str).unwrap_or("queued")
-}
-
-fn label(step: &Value) -> String {
-    step.get("name")
-        .and_then(Value::as_str)
-        .filter(|n| !n.is_empty())
-        .or_else(|| step.get("kind").and_then(Value::as_str))
-        .unwrap_or("step")
-        .to_owned()
-}
-
-fn mark(status: &str) -> &'static str {
-    match status {
-        "completed" => "✓",
-        "failed" | "cancelled" => "✗",
-        "backing_off" => "↻",
-        "waiting" => "…",
-        "queued" => "·",
-        _ => "▸",
-    }
-}
-
-fn took(node: &Value) -> String {
-    node.get("took_ms").and_then(Value::as_u64).map(|ms| format!("  {ms} ms")).unwrap_or_default()
-}
-
-fn failure(step: &Value) -> String {
-    let attempts = step.get("attempts").and_then(Value::as_u64).filter(|n| *n > 1).map(|n| format!("  ({n} attempts)")).unwrap_or_default();
-    let what = match step.get("failure") {
-        Some(Value::String(what)) => format!("  {what}"),
-        Some(Value::Object(fields)) => fields.get("message").and_then(Value::as_str).map(|m| format!("  {m}")).unwrap_or_default(),
-        _ => String::new(),
-    };
-    format!("{attempts}{what}")
+fn failure(work: &Work) -> String {
+    let attempts = if work.attempts > 1 { format!("  ({} attempts)", work.attempts) } else { String::new() };
+    format!("{attempts}{}", work.failure.as_deref().map(|what| format!("  {what}")).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::*;
+    use super::{work::tests::campaign, *};
 
     #[test]
-    fn children_stand_under_the_step_that_called_them() {
-        let run = json!({ "status": "running", "steps": [
-            { "index": 1, "name": "store.plan_posts", "kind": "run", "status": "completed", "took_ms": 3 },
-            { "index": 2, "name": "Drafting/write", "kind": "call", "status": "running", "children": [
-                { "index": 1, "name": "model.complete", "kind": "run", "status": "backing_off", "attempts": 2, "failure": "the model is busy" }
-            ] }
-        ] });
-        assert_eq!(
-            draw("Campaign", &run, 10, 80),
-            "▸ Campaign\n  ✓ store.plan_posts  3 ms\n  ▸ Drafting/write\n    ↻ model.complete  (2 attempts)  the model is busy\n"
-        );
-    }
-
-    #[test]
-    fn on_a_small_screen_what_is_over_goes_first() {
-        let drafts: Vec<Value> =
-            (0..20).map(|n| json!({ "index": n, "name": format!("draft {n}"), "kind": "call", "status": "completed" })).collect();
-        let mut steps = drafts;
-        steps.push(json!({ "index": 99, "name": "model.complete", "kind": "run", "status": "running" }));
-        let run = json!({ "status": "running", "steps": steps });
-        assert_eq!(draw("Campaign", &run, 5, 80), "▸ Campaign\n  ▸ model.complete\n");
+    fn where_nothing_can_be_drawn_over_each_piece_of_work_is_told_once() {
+        let mut tree = Tree::new(Screen::default());
+        let mut told = Vec::new();
+        for stage in ["due", "due", "delivery", "measured"] {
+            told.push(tree.news(&Work::of_run("Campaign", &campaign(stage))));
+        }
+        let lines = |n: usize| told[n].iter().map(|line| line.trim()).collect::<Vec<_>>();
+        assert_eq!(lines(0), ["✓ Campaign → store.create_campaign", "✓ Writing", "✓ Approval", "✓ Post mastodon/en → Schedule"]);
+        assert!(told[1].is_empty());
+        assert_eq!(lines(2), ["✓ Post mastodon/en → Due time"]);
+        assert_eq!(lines(3), ["✓ Post mastodon/en → Delivery", "✓ Metrics mastodon/en"]);
     }
 }

@@ -199,6 +199,27 @@ async fn a_run_shows_its_steps_to_its_org_only() {
     // All that is left of it is a timer of the subscription, which is not the run's to cancel: DELETE the subscription.
     api.post(&format!("{subscribing}/cancel"), &json!({})).await.expect_problem(409, "conflict");
 
+    // What is written is told from its siblings by what it is for.
+    fn drafting(steps: &Value) -> Option<&Value> {
+        let mut steps = steps.as_array()?.iter();
+        steps.find_map(|step| if step["name"] == "Drafting/write" { Some(step) } else { drafting(&step["children"]) })
+    }
+    let draft = loop {
+        let run = api.get(&path).await.expect(200);
+        match drafting(&run["steps"]) {
+            Some(draft) if draft["invoked"]["subject"].is_object() => break draft.clone(),
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    let subject = &draft["invoked"]["subject"];
+    assert_eq!(
+        (&subject["platform"], &subject["language"], &subject["variant"]),
+        (&json!("mastodon"), &json!("en"), &json!(1)),
+        "{draft:#}"
+    );
+    let posts = api.get("/v1/posts").await.expect(200);
+    assert_eq!(subject["post_id"], posts["items"][0]["id"], "{posts:#}");
+
     // No input, output or other payload of a step is shown.
     let shown = api.get(&path).await.expect(200).to_string();
     assert!(!shown.contains("audience") && !shown.contains("payload"), "{shown}");

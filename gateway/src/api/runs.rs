@@ -31,6 +31,7 @@ use crate::{
         drafts::{DraftWatcher, Piece},
         status::RunStatus,
         step::{Background, Journal, Step, WaitingFor},
+        subject::Named,
         tables::{self, InvocationId, Rows, Tables},
         tree::{self, Tree},
         watch::Watcher,
@@ -259,7 +260,7 @@ fn is_young(id: RunId, now: DateTime<Utc>) -> bool {
     responses((status = 200, body = RunView, description = "The run"), (status = 404, description = "There is none")))]
 async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<axum::Json<RunView>> {
     let (run, invocation) = find(&app, &caller, id).await?;
-    let rows = app.engine.read(&invocation, &Rows::default()).await?;
+    let rows = Named::new(&app.engine, &app.store, caller.org).read(&invocation, &Rows::default()).await?;
     let tree = tree::build(&invocation, run.created_at, &rows);
     Ok(axum::Json(RunView::new(run, tree)))
 }
@@ -284,7 +285,7 @@ async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiRe
 async fn events(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, headers: HeaderMap) -> ApiResult<Response> {
     let (run, invocation) = find(&app, &caller, id).await?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let tables: Arc<dyn Tables> = Arc::new(app.engine.clone());
+    let tables: Arc<dyn Tables> = Named::new(&app.engine, &app.store, caller.org);
     let watcher = app.watchers.watch(&tables, &invocation, run.created_at, last);
     if watcher.is_over() {
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::tables::{Entry, InvocationId};
@@ -54,6 +55,26 @@ pub(super) fn failure_message(payload: &str) -> Option<String> {
     find(&serde_json::from_str(payload).ok()?).map(str::to_owned)
 }
 
+/// What an invocation was given, of its first entry with the payload; the engine writes a payload as a list of bytes.
+pub(super) fn input(entry: &str) -> Option<Value> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Entry {
+        command: Command,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Command {
+        input: Input,
+    }
+    #[derive(Deserialize)]
+    struct Input {
+        payload: Vec<u8>,
+    }
+    let entry: Entry = serde_json::from_str(entry).ok()?;
+    serde_json::from_slice(&entry.command.input.payload).ok()
+}
+
 /// How something in a journal ended.
 pub(super) struct End {
     pub(super) at: Option<DateTime<Utc>>,
@@ -91,5 +112,13 @@ mod tests {
             r#"{"Notification":{"Completion":{"Run":{"completion_id":1,"result":{"Failure":{"code":422,"message":"refused"}}}}}}"#;
         assert_eq!(failure_message(payload).as_deref(), Some("refused"));
         assert_eq!(failure_message("no json"), None);
+    }
+
+    #[test]
+    fn an_input_is_read_from_its_bytes() {
+        // As restate-server 1.7.12 answers it.
+        let entry = r#"{"Command":{"Input":{"headers":[],"payload":[123,34,111,102,34,58,51,125],"name":""}}}"#;
+        assert_eq!(input(entry), Some(serde_json::json!({"of": 3})));
+        assert_eq!(input(r#"{"Command":{"Input":{"headers":[],"payload":[1],"name":""}}}"#), None);
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::status::RunStatus;
+use super::{status::RunStatus, subject::Subject};
 
 /// What kind of step it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -88,6 +88,9 @@ pub(crate) struct Invoked {
     pub(crate) workflow: String,
     /// The key of the object that it works on.
     pub(crate) key: Option<String>,
+    /// The post that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<Subject>,
     /// How it is, without what it sent off; null if the engine does not know any more.
     pub(crate) status: Option<RunStatus>,
     /// When it began; null while it waits for its time.

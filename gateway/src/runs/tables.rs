@@ -13,7 +13,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
+use super::subject::Subject;
 use crate::engine::{Engine, EngineError};
 
 /// How many levels of calls and sends are followed.
@@ -122,6 +124,8 @@ pub(crate) struct Rows {
     /// Each journal in its order.
     pub(crate) entries: HashMap<InvocationId, Vec<Entry>>,
     pub(crate) events: HashMap<InvocationId, Vec<JournalEvent>>,
+    /// What posts they are about, as far as that was asked for.
+    pub(crate) subjects: HashMap<InvocationId, Subject>,
     /// Whether the tree is larger than what was read.
     pub(crate) truncated: bool,
     /// When it was read: what the engine does not know (yet) is judged by it.
@@ -297,6 +301,26 @@ async fn explain(engine: &Engine, entries: &mut [Entry]) -> Result<(), EngineErr
         }
     }
     Ok(())
+}
+
+/// What these invocations were given, as far as it is JSON.
+///
+/// # Errors
+/// When the engine is away.
+pub(crate) async fn inputs(engine: &Engine, ids: &[InvocationId]) -> Result<Vec<(InvocationId, Value)>, EngineError> {
+    #[derive(Deserialize)]
+    struct Input {
+        id: InvocationId,
+        entry_json: Option<String>,
+    }
+    let mut inputs = Vec::new();
+    for ids in ids.chunks(BATCH) {
+        let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT id, entry_json FROM sys_journal WHERE id IN ({list}) AND index = 0");
+        let read = ask::<Input>(engine, "sys_journal", &sql).await?;
+        inputs.extend(read.into_iter().filter_map(|Input { id, entry_json }| Some((id, super::entry::input(&entry_json?)?))));
+    }
+    Ok(inputs)
 }
 
 async fn ask<T: DeserializeOwned>(engine: &Engine, table: &'static str, sql: &str) -> Result<Vec<T>, EngineError> {
