@@ -8,6 +8,7 @@ mod capabilities;
 mod discord;
 mod facebook;
 mod instagram;
+mod linkedin;
 mod mastodon;
 mod slack;
 mod telegram;
@@ -51,6 +52,8 @@ pub enum Platform {
     Facebook,
     /// X, formerly Twitter.
     X,
+    /// LinkedIn, as a member or an organisation.
+    LinkedIn,
 }
 
 impl Platform {
@@ -67,6 +70,7 @@ impl Platform {
         Self::Instagram,
         Self::Facebook,
         Self::X,
+        Self::LinkedIn,
     ];
 
     /// What the platform can carry by its own documentation.
@@ -84,6 +88,7 @@ impl Platform {
             Self::Instagram => &instagram::CAPABILITIES,
             Self::Facebook => &facebook::CAPABILITIES,
             Self::X => &x::CAPABILITIES,
+            Self::LinkedIn => &linkedin::CAPABILITIES,
         }
     }
 

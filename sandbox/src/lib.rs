@@ -11,6 +11,7 @@ pub mod fault;
 mod graph;
 pub mod instagram;
 mod ledger;
+pub mod linkedin;
 pub mod mail;
 pub mod mastodon;
 pub mod model;

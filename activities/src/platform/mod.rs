@@ -16,6 +16,7 @@ mod discord;
 mod facebook;
 mod graph;
 mod instagram;
+mod linkedin;
 mod mastodon;
 mod media_file;
 pub mod oauth;
@@ -230,6 +231,7 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
         Platform::Instagram => &instagram::Instagram,
         Platform::Facebook => &facebook::Facebook,
         Platform::X => &x::X,
+        Platform::LinkedIn => &linkedin::LinkedIn,
     }
 }
 

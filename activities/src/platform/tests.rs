@@ -37,6 +37,7 @@ pub(super) fn account(platform: Platform, base_url: &str) -> Account {
         Platform::Instagram => ("ann", "178", None),
         Platform::Facebook => ("Ann's Coffee", "546", None),
         Platform::X => ("ann", "1700000000000000001", None),
+        Platform::LinkedIn => ("Ann", "urn:li:person:Ab1_x", Some("member".to_owned())),
     };
     Account {
         platform,

@@ -6,6 +6,7 @@ mod bluesky;
 mod contract;
 mod desk;
 mod films;
+mod linkedin;
 mod mail;
 mod mastodon;
 mod media;

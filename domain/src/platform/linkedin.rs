@@ -1,8 +1,6 @@
 //! LinkedIn: members and organisations.
 
-use super::{
-    Capabilities, Connect, Counting, Credential, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, capabilities::steps,
-};
+use super::{Capabilities, Connect, Counting, Credential, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, capabilities::steps};
 use crate::{metrics::Metric, publication::SendClass};
 
 const MEBIBYTE: u64 = 1024 * 1024;

@@ -107,7 +107,8 @@ fn post(entry: &Entry, author: &str) -> Value {
 
 pub(super) async fn of_author(State(desk): State<Desk<Rest>>, uri: Uri, headers: HeaderMap, input: Input) -> Answer {
     let caller = caller(&desk, &uri, &headers)?;
-    let author = input.get("author").filter(|_| input.get("q").as_deref() == Some("author")).ok_or_else(|| No::invalid("no such finder"))?;
+    let author =
+        input.get("author").filter(|_| input.get("q").as_deref() == Some("author")).ok_or_else(|| No::invalid("no such finder"))?;
     let account = acting(&desk, caller, &author)?;
     if account.kind != ORGANIZATION {
         return Err(No::forbidden());
@@ -135,7 +136,12 @@ pub(super) async fn show(State(desk): State<Desk<Rest>>, Path(urn): Path<String>
 }
 
 /// Deleting is idempotent: what is gone is a 204, too.
-pub(super) async fn remove(State(desk): State<Desk<Rest>>, Path(urn): Path<String>, uri: Uri, headers: HeaderMap) -> Result<StatusCode, No> {
+pub(super) async fn remove(
+    State(desk): State<Desk<Rest>>,
+    Path(urn): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<StatusCode, No> {
     let caller = caller(&desk, &uri, &headers)?;
     let owner = desk.books().entry(&urn).map(|entry| entry.account.clone());
     if let Some(account) = owner.and_then(|owner| desk.account(&owner).map(|account| account.id.clone())) {

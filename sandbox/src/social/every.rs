@@ -1,7 +1,10 @@
 //! All stand-ins that are built on the kernel, started alike.
 
 use super::{Options, StandIn};
-use crate::{discord::Discord, facebook::Facebook, instagram::Instagram, slack::Slack, telegram::Telegram, threads::Threads, x::X};
+use crate::{
+    discord::Discord, facebook::Facebook, instagram::Instagram, linkedin::LinkedIn, slack::Slack, telegram::Telegram, threads::Threads,
+    x::X,
+};
 
 /// Starts one of each. A port other than 0 fails with the second; a data folder is shared, each having a file of its own in it.
 pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
@@ -13,5 +16,6 @@ pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
         Box::new(Instagram::start(options.clone()).await?),
         Box::new(Facebook::start(options.clone()).await?),
         Box::new(X::start(options.clone()).await?),
+        Box::new(LinkedIn::start(options.clone()).await?),
     ])
 }

@@ -45,7 +45,10 @@ mod tests {
         let text = "News (really) & <truly> from @ann: 50% *off* a_b | {x} [y] ~z \\ #Größe, #1 and https://a.example/a_b#top";
         let little = escaped(text);
         assert_eq!(read(&little), text);
-        assert!(little.starts_with(r"News \(really\) & \<truly\> from \@ann: 50% \*off\* a\_b \| \{x\} \[y\] \~z \\ #Größe, \#1"), "{little}");
+        assert!(
+            little.starts_with(r"News \(really\) & \<truly\> from \@ann: 50% \*off\* a\_b \| \{x\} \[y\] \~z \\ #Größe, \#1"),
+            "{little}"
+        );
         assert_eq!(read(r"{hashtag|\#|Größe} and more"), "#Größe and more");
     }
 }

@@ -116,10 +116,13 @@ fn made_at(urn: &str) -> Option<DateTime<Utc>> {
 
 /// What the refusal of a repetition proves. The post that it names can be an older one of the same words, which is not ours.
 fn repeated(call: Call<'_>, frozen: &Frozen, says: &str) -> Submission {
-    let named = says.split_once("duplicate of ").map(|(_, rest)| rest.split(|c: char| c.is_whitespace() || c == '"').next().unwrap_or_default());
+    let named =
+        says.split_once("duplicate of ").map(|(_, rest)| rest.split(|c: char| c.is_whitespace() || c == '"').next().unwrap_or_default());
     match named.and_then(|urn| Some((sent(call.account, urn)?, made_at(urn)?))) {
         Some((sent, at)) if at >= frozen.frozen_at - SKEW => Submission::Duplicate(sent),
-        Some((sent, at)) => Submission::Rejected { what: format!("LinkedIn has this very post already, from {}: {}", at.to_rfc3339(), sent.url) },
+        Some((sent, at)) => {
+            Submission::Rejected { what: format!("LinkedIn has this very post already, from {}: {}", at.to_rfc3339(), sent.url) }
+        }
         None => Submission::Unknown { what: "LinkedIn refuses the post as a repetition, but names none".to_owned() },
     }
 }

@@ -104,6 +104,12 @@ impl Stage {
         self.account.send_class()
     }
 
+    /// Whether what was sent can be looked for. LinkedIn lists a member's posts for nobody; there, sending again tells, because it names the original.
+    fn looks(&self) -> bool {
+        let member = self.platform == Platform::LinkedIn && self.account.software.as_deref() == Some("member");
+        self.class() != SendClass::F && !member
+    }
+
     fn part(&self, text: &str) -> Part {
         let now = Utc::now();
         Part::new(text.to_owned(), Language::EN, now, now)

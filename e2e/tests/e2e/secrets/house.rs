@@ -132,6 +132,7 @@ impl House {
             Platform::Threads => "/v1.0/",
             Platform::Instagram | Platform::Facebook => "/v25.0/",
             Platform::X => "/2/tweets",
+            Platform::LinkedIn => "/rest/posts",
         }
     }
 
