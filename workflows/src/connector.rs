@@ -70,20 +70,19 @@ impl Connector {
     /// Sends a post, or queues it behind what the lane waits for.
     #[handler]
     async fn publish(&self, ctx: ObjectContext<'_>, input: Json<PublishPost>) -> Result<(), TerminalError> {
-        let mut lane = lane::load(&ctx).await?;
-        lane.enqueue(input.into_inner());
-        lane::save(&ctx, &lane);
+        let mut lane = Lane::load(&ctx).await?;
+        lane.enqueue(&ctx, input.into_inner());
         self.work_off(&ctx, lane).await
     }
 
     /// A rate window is over.
     #[handler]
     async fn go_on(&self, ctx: ObjectContext<'_>, input: Json<GoOn>) -> Result<(), TerminalError> {
-        let mut lane = lane::load(&ctx).await?;
+        let mut lane = Lane::load(&ctx).await?;
         if !lane.release(input.into_inner().epoch) {
             return Ok(());
         }
-        lane::save(&ctx, &lane);
+        lane.save(&ctx);
         self.work_off(&ctx, lane).await
     }
 
@@ -137,8 +136,8 @@ impl Connector {
     async fn disconnect(&self, ctx: ObjectContext<'_>, input: Json<ForOrg>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
-        let mut lane = lane::load(&ctx).await?;
-        let waiting = lane.clear();
+        let mut lane = Lane::load(&ctx).await?;
+        let waiting = lane.front();
         step(&ctx, &self.world, "store.disconnect", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             activities::store::connectors::disconnect(&mut tx, id).await?;
@@ -148,8 +147,9 @@ impl Connector {
             tx.commit().await
         })
         .await?;
-        lane::save(&ctx, &lane);
-        Ok(())
+        lane.clear_front(&ctx).await?;
+        // Those behind ask for attention as their turn comes, because the account is disconnected.
+        self.work_off(&ctx, lane).await
     }
 }
 
@@ -160,19 +160,22 @@ impl Connector {
         for _ in 0..lane::BATCH {
             let Some(next) = lane.next() else { return Ok(()) };
             match self.deliver(ctx, next).await? {
-                delivery::Done::Ended => lane.pop(),
+                delivery::Done::Ended => lane.pop(ctx).await?,
                 delivery::Done::WaitFor(delay) => {
                     let epoch = lane.hold_until_timer();
                     ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send_after(delay);
+                    lane.save(ctx);
                 }
-                delivery::Done::WaitForReconnect => lane.hold_until_reconnect(),
+                delivery::Done::WaitForReconnect => {
+                    lane.hold_until_reconnect();
+                    lane.save(ctx);
+                }
             }
-            lane::save(ctx, &lane);
         }
         if lane.next().is_some() {
             let epoch = lane.hold_until_timer();
-            lane::save(ctx, &lane);
             ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send();
+            lane.save(ctx);
         }
         Ok(())
     }
@@ -210,9 +213,9 @@ impl Connector {
         if checked.is_err() {
             return Ok(());
         }
-        let mut lane = lane::load(ctx).await?;
+        let mut lane = Lane::load(ctx).await?;
         lane.release_now();
-        lane::save(ctx, &lane);
+        lane.save(ctx);
         self.work_off(ctx, lane).await
     }
 }

@@ -5,6 +5,7 @@ mod asked;
 mod credentials;
 mod faults;
 mod files;
+mod lanes;
 mod late;
 mod plans;
 mod threads;

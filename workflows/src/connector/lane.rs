@@ -1,6 +1,11 @@
-//! The lane's state: what waits in it, and what it waits for.
+//! The lane's state: what waits in it, in order, and what it waits for.
+//!
+//! It is a head, which stays small, and one entry of state for each post that waits further behind. A post that joins a thousand others writes itself
+//! and the head; nothing reads or writes the others. An account without a queue has only the head.
+//!
+//! An invocation may be killed between any two writes. They are in such an order that a post which stood in the lane before still does.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, future::Future};
 
 use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +15,17 @@ use super::PublishPost;
 /// How many posts one invocation sends at most.
 pub(super) const BATCH: usize = 20;
 
-const STATE: &str = "lane";
+/// How many posts stand in the head at most, unless an older build wrote it: those that came before the lane had posts behind.
+const FRONT: usize = 4;
+
+/// Sorts before the posts: the engine sends the first entries along with an invocation (`eager-state-size-limit` in `restate.toml`), and the head is to
+/// be among them.
+const HEAD: &str = "lane";
+
+fn entry(number: u64) -> String {
+    // All digits of the largest number, so that the order of entries is that of the numbers.
+    format!("post/{number:020}")
+}
 
 /// What the lane waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,22 +40,49 @@ pub enum Hold {
     Reconnect,
 }
 
-/// The posts that wait for the account, in order, and what holds them.
+/// The head of the lane: the posts at its front, how many stand behind them, and what holds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
+    /// Empty only if nothing stands behind.
     queue: VecDeque<PublishPost>,
     hold: Option<Hold>,
     epoch: u64,
+    /// The number of the first post behind.
+    #[serde(default)]
+    first: u64,
+    /// The number that the next one gets.
+    #[serde(default)]
+    next: u64,
+}
+
+/// Where the lane is kept: the object's state.
+pub(super) trait Shelf {
+    fn head(&self) -> impl Future<Output = Result<Option<Lane>, TerminalError>> + Send;
+    fn post(&self, number: u64) -> impl Future<Output = Result<Option<PublishPost>, TerminalError>> + Send;
+    fn keep_head(&self, lane: &Lane);
+    fn keep_post(&self, number: u64, post: &PublishPost);
+    fn drop_post(&self, number: u64);
 }
 
 impl Lane {
-    /// Adds a post at the end. A newer plan of a post that waits already takes the older one's place.
-    pub(super) fn enqueue(&mut self, post: PublishPost) {
-        match self.queue.iter_mut().find(|p| p.post_id == post.post_id) {
-            Some(waiting) if waiting.revision < post.revision => *waiting = post,
-            Some(_) => {}
-            None => self.queue.push_back(post),
+    pub(super) async fn load(shelf: &impl Shelf) -> Result<Self, TerminalError> {
+        Ok(shelf.head().await?.unwrap_or_default())
+    }
+
+    /// Writes the head.
+    pub(super) fn save(&self, shelf: &impl Shelf) {
+        shelf.keep_head(self);
+    }
+
+    /// Adds a post at the end, and writes that. An older plan of the same post that waits already does nothing when its turn comes.
+    pub(super) fn enqueue(&mut self, shelf: &impl Shelf, post: PublishPost) {
+        if self.first == self.next && self.queue.len() < FRONT {
+            self.queue.push_back(post);
+        } else {
+            shelf.keep_post(self.next, &post);
+            self.next += 1;
         }
+        self.save(shelf);
     }
 
     /// The post at the head, unless the lane is held.
@@ -48,14 +90,40 @@ impl Lane {
         if self.hold.is_some() { None } else { self.queue.front().cloned() }
     }
 
-    /// Empties the lane, ends its hold, and returns what waited. A timer that is still to come does nothing.
-    pub(super) fn clear(&mut self) -> Vec<PublishPost> {
-        self.hold = None;
-        self.queue.drain(..).collect()
+    /// Takes the post at the head out, and writes that.
+    pub(super) async fn pop(&mut self, shelf: &impl Shelf) -> Result<(), TerminalError> {
+        self.queue.pop_front();
+        self.move_up(shelf).await
     }
 
-    pub(super) fn pop(&mut self) {
-        self.queue.pop_front();
+    /// The posts that stand in the head.
+    pub(super) fn front(&self) -> Vec<PublishPost> {
+        self.queue.iter().cloned().collect()
+    }
+
+    /// Takes the posts that stand in the head out, ends the hold, and writes that. A timer that is still to come does nothing.
+    pub(super) async fn clear_front(&mut self, shelf: &impl Shelf) -> Result<(), TerminalError> {
+        self.hold = None;
+        self.queue.clear();
+        self.move_up(shelf).await
+    }
+
+    /// Moves the first post behind into an empty head.
+    async fn move_up(&mut self, shelf: &impl Shelf) -> Result<(), TerminalError> {
+        let mut moved = None;
+        while self.queue.is_empty() && self.first < self.next {
+            // An entry is written before the head that counts it, so it is there; were it not, the lane must not stand still for it.
+            if let Some(post) = shelf.post(self.first).await? {
+                self.queue.push_back(post);
+                moved = Some(self.first);
+            }
+            self.first += 1;
+        }
+        self.save(shelf);
+        if let Some(number) = moved {
+            shelf.drop_post(number);
+        }
+        Ok(())
     }
 
     /// Holds the lane for a timer, and returns the timer's number.
@@ -86,59 +154,28 @@ impl Lane {
     }
 }
 
-pub(super) async fn load(ctx: &ObjectContext<'_>) -> Result<Lane, TerminalError> {
-    Ok(ctx.get::<Json<Lane>>(STATE).await?.map(Json::into_inner).unwrap_or_default())
-}
+impl Shelf for ObjectContext<'_> {
+    async fn head(&self) -> Result<Option<Lane>, TerminalError> {
+        Ok(self.get::<Json<Lane>>(HEAD).await?.map(Json::into_inner))
+    }
 
-pub(super) fn save(ctx: &ObjectContext<'_>, lane: &Lane) {
-    ctx.set(STATE, Json(lane.clone()));
+    async fn post(&self, number: u64) -> Result<Option<PublishPost>, TerminalError> {
+        let key = entry(number);
+        Ok(self.get::<Json<PublishPost>>(&key).await?.map(Json::into_inner))
+    }
+
+    fn keep_head(&self, lane: &Lane) {
+        self.set(HEAD, Json(lane.clone()));
+    }
+
+    fn keep_post(&self, number: u64, post: &PublishPost) {
+        self.set(&entry(number), Json(post.clone()));
+    }
+
+    fn drop_post(&self, number: u64) {
+        self.clear(&entry(number));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::ids::{OrgId, PostId};
-
-    use super::*;
-
-    fn post(n: u8, revision: i32) -> PublishPost {
-        let id = |n| serde_json::from_str(&format!("\"{}\"", PostId::derived(Default::default(), &format!("{n}")))).unwrap();
-        PublishPost { org: OrgId::derived(Default::default(), "o"), post_id: id(n), revision }
-    }
-
-    #[test]
-    fn a_held_lane_keeps_its_order() {
-        let mut lane = Lane::default();
-        lane.enqueue(post(1, 1));
-        let epoch = lane.hold_until_timer();
-        lane.enqueue(post(2, 1));
-        assert_eq!(lane.next(), None);
-        assert!(!lane.release(epoch + 1));
-        assert!(lane.release(epoch));
-        assert_eq!(lane.next(), Some(post(1, 1)));
-        lane.pop();
-        assert_eq!(lane.next(), Some(post(2, 1)));
-    }
-
-    #[test]
-    fn a_newer_plan_takes_the_place_of_the_older() {
-        let mut lane = Lane::default();
-        lane.enqueue(post(1, 2));
-        lane.enqueue(post(1, 1));
-        lane.enqueue(post(1, 3));
-        assert_eq!(lane.next(), Some(post(1, 3)));
-        lane.pop();
-        assert_eq!(lane.next(), None);
-    }
-
-    #[test]
-    fn a_working_account_does_not_end_a_rate_window() {
-        let mut lane = Lane::default();
-        lane.enqueue(post(1, 1));
-        lane.hold_until_timer();
-        lane.release_now();
-        assert_eq!(lane.next(), None);
-        lane.hold_until_reconnect();
-        lane.release_now();
-        assert!(lane.next().is_some());
-    }
-}
+mod tests;
