@@ -97,6 +97,8 @@ pub enum Decided {
     Done {
         /// When the campaign's approved posts go out.
         schedule: Option<ScheduleSpec>,
+        /// Whether it was the last one that people were asked for.
+        last: bool,
     },
     /// Somebody was faster, or the post does not wait for a decision.
     Before {
@@ -157,7 +159,8 @@ async fn outcome(tx: &mut OrgTx, post: PostId, done: bool) -> ActivityResult<Dec
     if done {
         let campaign = campaigns::require(tx, stored.campaign_id).await?;
         // A plan that a person made for this post outlives a voided approval; the campaign's is for posts that never had one.
-        return Ok(Decided::Done { schedule: stored.schedule.or(campaign.asked.schedule) });
+        let last = campaigns::is_decided(tx, stored.campaign_id).await?;
+        return Ok(Decided::Done { schedule: stored.schedule.or(campaign.asked.schedule), last });
     }
     Ok(Decided::Before { status: stored.status, by: stored.decided_by, at: stored.decided_at })
 }

@@ -270,11 +270,12 @@ fn changeable(status: PostStatus) -> ActivityResult<()> {
     Err(ActivityError::rejected(format_args!("the post is {status}, so its text cannot be changed any more")))
 }
 
-/// Stores a rewritten text in the place of the old one. If the old one was approved, the approval is void: nobody approved these words.
+/// Stores a rewritten text in the place of the old one. If the old one was approved, the approval is void: nobody approved these words. Returns
+/// whether the post waits for a decision because of that; the same when it is repeated.
 ///
 /// # Errors
 /// [`ActivityError::Rejected`] when the post went out, or was decided against, meanwhile.
-pub async fn save_rewritten(tx: &mut OrgTx, judged: Judged) -> ActivityResult<()> {
+pub async fn save_rewritten(tx: &mut OrgTx, judged: Judged) -> ActivityResult<bool> {
     let status = posts::lock(tx, judged.post_id).await?;
     changeable(status)?;
     let post = posts::require(tx, judged.post_id).await?;
@@ -292,14 +293,19 @@ pub async fn save_rewritten(tx: &mut OrgTx, judged: Judged) -> ActivityResult<()
         ..stored
     };
     variants::save(tx, &variant).await?;
-    if changed && post.approved_variant_id == Some(judged.id) {
-        let why = "the text was rewritten after it was approved";
-        if !posts::void_approval(tx, judged.post_id, why).await? && post.status != PostStatus::NeedsApproval {
-            return Err(ActivityError::rejected("a part of the post is out, or may be, so its text cannot be changed any more"));
-        }
+    if changed
+        && post.approved_variant_id == Some(judged.id)
+        && !posts::void_approval(tx, judged.post_id, REWRITTEN).await?
+        && post.status != PostStatus::NeedsApproval
+    {
+        return Err(ActivityError::rejected("a part of the post is out, or may be, so its text cannot be changed any more"));
     }
-    Ok(())
+    let post = posts::require(tx, judged.post_id).await?;
+    Ok(post.status == PostStatus::NeedsApproval && post.note.as_deref() == Some(REWRITTEN))
 }
+
+/// The note of a post whose approval is void because its text was rewritten.
+const REWRITTEN: &str = "the text was rewritten after it was approved";
 
 /// Judges a stored variant anew by the brand's present rules and voice, stores the marks and returns the variant. Meaning is not compared: that
 /// would take a model.

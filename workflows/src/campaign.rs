@@ -1,5 +1,7 @@
 //! `Campaign`, one object for each campaign: from the request over the drafts and the decisions to the last post.
 
+mod waiting;
+
 use activities::{
     ActivityResult, approval,
     store::{
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock,
     generation::{Generate, GenerationClient},
-    publication::{PublicationClient, Schedule},
+    publication::{PublicationClient, Schedule, StandDown},
     refuse, schedule as recurring,
     step::{Failure, Retry, step},
     world::World,
@@ -94,6 +96,9 @@ pub struct Cancelled {
     pub sent: Vec<PostId>,
 }
 
+/// The handler that stops a campaign, as `Service/handler`.
+pub const STOP: &str = "Campaign/cancel";
+
 /// See the module.
 pub struct Campaign {
     /// The outside world.
@@ -138,8 +143,7 @@ impl Campaign {
         let Generated { org, failure } = input.into_inner();
         let id = key(&ctx)?;
         let now = clock::now(&ctx, &self.world).await?;
-        let settings = &self.world.settings;
-        let decide_by = now + chrono::TimeDelta::seconds(i64::try_from(settings.approval_seconds).unwrap_or(i64::MAX / 1000));
+        let decide_by = self.decide_by(now);
         let settled = step(&ctx, &self.world, "store.settle_drafts", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let settled = approval::settle_drafts(&mut tx, id, decide_by, failure.as_deref()).await?;
@@ -156,11 +160,38 @@ impl Campaign {
             ctx.object_client::<CampaignClient>(ctx.key()).published(Json(ForCampaign { org })).send();
         }
         if settled.waiting > 0 {
-            let me = ctx.object_client::<CampaignClient>(ctx.key());
-            if settings.reminder_seconds > 0 && settings.reminder_seconds < settings.approval_seconds {
-                me.remind(Json(ForCampaign { org })).send_after(std::time::Duration::from_secs(settings.reminder_seconds));
+            waiting::begin(&ctx, org, self.world.settings.reminder_seconds, now, decide_by).await?;
+        }
+        Ok(())
+    }
+
+    /// A post waits for a decision again, because what had been approved was changed: people get time for it, and no plan of it comes due.
+    #[handler]
+    async fn reopened(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
+        let org = input.into_inner().org;
+        let id = key(&ctx)?;
+        let now = clock::now(&ctx, &self.world).await?;
+        let decide_by = self.decide_by(now);
+        let is_on = waiting::is_on(&ctx).await?;
+        let invocation = ctx.invocation_id().to_owned();
+        let (posts, decide_by) = step(&ctx, &self.world, "store.reopen_decision", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            let posts = posts::list(&mut tx, Some(id), Some(PostStatus::NeedsApproval), None, None, i64::MAX).await?;
+            let posts: Vec<_> = posts.into_iter().map(|post| (post.id, post.revision)).collect();
+            if is_on || posts.is_empty() {
+                return Ok((posts, None));
             }
-            ctx.object_client::<CampaignClient>(ctx.key()).finish(Json(ForCampaign { org })).send_after(clock::until(decide_by, now));
+            let decide_by = campaigns::decide_by(&mut tx, id, now, decide_by).await?;
+            runs::join(&mut tx, id, &invocation).await?;
+            tx.commit().await?;
+            Ok((posts, Some(decide_by)))
+        })
+        .await?;
+        for (post, revision) in posts {
+            ctx.object_client::<PublicationClient>(post.to_string()).stand_down(Json(StandDown { org, revision })).send();
+        }
+        if let Some(decide_by) = decide_by {
+            waiting::begin(&ctx, org, self.world.settings.reminder_seconds, now, decide_by).await?;
         }
         Ok(())
     }
@@ -171,6 +202,8 @@ impl Campaign {
         let Decide { org, post_id, by, decision } = input.into_inner();
         let approves = matches!(decision, Decision::Approve { .. });
         let me = by.clone();
+        let id = key(&ctx)?;
+        let invocation = ctx.invocation_id().to_owned();
         let decided = step(&ctx, &self.world, "store.decide", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let decided = match &decision {
@@ -179,12 +212,18 @@ impl Campaign {
                 }
                 Decision::Reject { reason } => approval::reject(&mut tx, post_id, reason, &by).await?,
             };
+            if matches!(decided, approval::Decided::Done { .. }) {
+                runs::join(&mut tx, id, &invocation).await?;
+            }
             tx.commit().await?;
             Ok(decided)
         })
         .await?;
         match decided {
-            approval::Decided::Done { schedule: plan } => {
+            approval::Decided::Done { schedule: plan, last } => {
+                if last {
+                    waiting::end(&ctx).await?;
+                }
                 if approves {
                     schedule(&ctx, org, post_id, plan);
                 } else {
@@ -207,7 +246,12 @@ impl Campaign {
         let reminder = step(&ctx, &self.world, "store.waiting_decisions", Retry::Always, move |w| async move {
             approval::reminder(&mut w.store.in_org(org).await?, id).await
         })
-        .await?;
+        .await;
+        let reminder = match reminder {
+            // Called off as it began: the last decision was faster.
+            Err(failure) if failure.is_cancelled() => return Ok(()),
+            reminder => reminder?,
+        };
         let Some(reminder) = reminder else { return Ok(()) };
         let date = clock::now(&ctx, &self.world).await?;
         for to in reminder.to.clone() {
@@ -230,16 +274,18 @@ impl Campaign {
     async fn cancel(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<Json<Cancelled>, TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
+        let invocation = ctx.invocation_id().to_owned();
         let (stopped, sent, waits) = step(&ctx, &self.world, "store.cancel_campaign", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             campaigns::require(&mut tx, id).await?;
             campaigns::cancel(&mut tx, id).await?;
+            runs::join(&mut tx, id, &invocation).await?;
             let (mut stopped, mut sent) = (Vec::new(), Vec::new());
             for post in posts::list(&mut tx, Some(id), None, None, None, i64::MAX).await? {
-                let stop = post.status == PostStatus::Cancelled
-                    || posts::cancel(&mut tx, post.id, post.revision + 1, Some("the campaign was cancelled")).await?;
-                if stop {
-                    stopped.push(post.id);
+                let was = post.status == PostStatus::Cancelled;
+                let revision = post.revision + i32::from(!was);
+                if was || posts::cancel(&mut tx, post.id, revision, Some("the campaign was cancelled")).await? {
+                    stopped.push((post.id, revision));
                 } else if matches!(post.status, PostStatus::Published | PostStatus::Publishing) {
                     sent.push(post.id);
                 }
@@ -250,7 +296,11 @@ impl Campaign {
         })
         .await?;
         recurring::tell_ended(&ctx, org, waits);
-        Ok(Json(Cancelled { stopped, sent }))
+        waiting::end(&ctx).await?;
+        for (post, revision) in &stopped {
+            ctx.object_client::<PublicationClient>(post.to_string()).stand_down(Json(StandDown { org, revision: *revision })).send();
+        }
+        Ok(Json(Cancelled { stopped: stopped.into_iter().map(|(post, _)| post).collect(), sent }))
     }
 
     /// One of its posts has ended, whichever way: the campaign may be over.
@@ -258,14 +308,19 @@ impl Campaign {
     async fn published(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;
         let id = key(&ctx)?;
-        let waits = step(&ctx, &self.world, "store.finish_campaign", Retry::Always, move |w| async move {
+        let (waits, decided) = step(&ctx, &self.world, "store.finish_campaign", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             campaigns::finish_if_done(&mut tx, id).await?;
             let waits = occurrences::waits_for_end_of(&mut tx, id).await?;
+            let decided = campaigns::is_decided(&mut tx, id).await?;
             tx.commit().await?;
-            Ok(waits)
+            Ok((waits, decided))
         })
         .await?;
+        if decided {
+            // The one that ended may have been the last that people were asked for.
+            waiting::end(&ctx).await?;
+        }
         recurring::tell_ended(&ctx, org, waits);
         Ok(())
     }
@@ -285,9 +340,21 @@ impl Campaign {
             tx.commit().await?;
             Ok(waits)
         })
-        .await?;
+        .await;
+        let waits = match waits {
+            // Called off as it began: the last decision was faster.
+            Err(failure) if failure.is_cancelled() => return Ok(()),
+            waits => waits?,
+        };
+        waiting::over(&ctx);
         recurring::tell_ended(&ctx, org, waits);
         Ok(())
+    }
+}
+
+impl Campaign {
+    fn decide_by(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + chrono::TimeDelta::seconds(i64::try_from(self.world.settings.approval_seconds).unwrap_or(i64::MAX / 1000))
     }
 }
 

@@ -9,7 +9,7 @@ mod lane;
 
 use std::time::Duration;
 
-use activities::publishing::NextRenewal;
+use activities::{publishing::NextRenewal, store::runs};
 use chrono::{DateTime, Utc};
 use domain::ids::{ConnectorId, OrgId, PostId};
 use restate_sdk::prelude::*;
@@ -71,8 +71,14 @@ impl Connector {
     #[handler]
     async fn publish(&self, ctx: ObjectContext<'_>, input: Json<PublishPost>) -> Result<(), TerminalError> {
         let mut lane = Lane::load(&ctx).await?;
-        lane.enqueue(&ctx, input.into_inner());
-        self.work_off(&ctx, lane).await
+        let post = input.into_inner();
+        if let Some(timer) = lane.timer() {
+            // It is sent from there, so that its run waits for that.
+            self.join(&ctx, &post, timer.to_owned()).await?;
+        }
+        let own = post.post_id;
+        lane.enqueue(&ctx, post);
+        self.work_off(&ctx, lane, Some(own)).await
     }
 
     /// A rate window is over.
@@ -83,7 +89,7 @@ impl Connector {
             return Ok(());
         }
         lane.save(&ctx);
-        self.work_off(&ctx, lane).await
+        self.work_off(&ctx, lane, None).await
     }
 
     /// Checks that the account works; called after it was connected (again). Posts that waited for that go out.
@@ -149,21 +155,37 @@ impl Connector {
         .await?;
         lane.clear_front(&ctx).await?;
         // Those behind ask for attention as their turn comes, because the account is disconnected.
-        self.work_off(&ctx, lane).await
+        self.work_off(&ctx, lane, None).await
     }
 }
 
 impl Connector {
-    /// Sends what waits in the lane, in order, until it is empty or something holds it.
-    async fn work_off(&self, ctx: &ObjectContext<'_>, mut lane: Lane) -> Result<(), TerminalError> {
+    /// Shows `invocation` in the run that a post belongs to.
+    async fn join(&self, ctx: &ObjectContext<'_>, post: &PublishPost, invocation: String) -> Result<(), TerminalError> {
+        let (org, id) = (post.org, post.post_id);
+        step(ctx, &self.world, "store.join_run", Retry::Always, move |w| async move {
+            let mut tx = w.store.in_org(org).await?;
+            runs::join_of_post(&mut tx, id, &invocation).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Sends what waits in the lane, in order, until it is empty or something holds it. `own` is the post whose run this invocation hangs in already.
+    async fn work_off(&self, ctx: &ObjectContext<'_>, mut lane: Lane, own: Option<PostId>) -> Result<(), TerminalError> {
         // One invocation works off a bounded number, so that no journal grows without end after a long hold.
         for _ in 0..lane::BATCH {
             let Some(next) = lane.next() else { return Ok(()) };
+            if own != Some(next.post_id) {
+                self.join(ctx, &next, ctx.invocation_id().to_owned()).await?;
+            }
             match self.deliver(ctx, next).await? {
                 delivery::Done::Ended => lane.pop(ctx).await?,
                 delivery::Done::WaitFor(delay) => {
                     let epoch = lane.hold_until_timer();
-                    ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send_after(delay);
+                    let timer = ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send_after(delay);
+                    lane.timer_is(timer.await?.invocation_id());
                     lane.save(ctx);
                 }
                 delivery::Done::WaitForReconnect => {
@@ -174,7 +196,8 @@ impl Connector {
         }
         if lane.next().is_some() {
             let epoch = lane.hold_until_timer();
-            ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send();
+            let rest = ctx.object_client::<ConnectorClient>(ctx.key()).go_on(Json(GoOn { epoch })).send();
+            lane.timer_is(rest.await?.invocation_id());
             lane.save(ctx);
         }
         Ok(())
@@ -216,7 +239,7 @@ impl Connector {
         let mut lane = Lane::load(ctx).await?;
         lane.release_now();
         lane.save(ctx);
-        self.work_off(ctx, lane).await
+        self.work_off(ctx, lane, None).await
     }
 }
 

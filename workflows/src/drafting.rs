@@ -16,6 +16,7 @@ use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    campaign::{CampaignClient, ForCampaign},
     model::{self, Question},
     step::{Failure, Retry, step},
     world::World,
@@ -121,12 +122,16 @@ impl Drafting {
         let content = whole(&text.text);
         let (written, lints) = (body.written(&content), inputs.lint(&content));
         let judged = self.judge(&ctx, org, inputs, Verdict { id, post_id, position, content, written, lints }, text).await?;
-        step(&ctx, &self.world, "store.save_rewritten", Retry::Always, move |w| async move {
+        let reopened = step(&ctx, &self.world, "store.save_rewritten", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
-            drafting::save_rewritten(&mut tx, judged).await?;
-            tx.commit().await
+            let reopened = drafting::save_rewritten(&mut tx, judged).await?;
+            tx.commit().await?;
+            Ok(reopened)
         })
         .await?;
+        if reopened {
+            ctx.object_client::<CampaignClient>(inputs.campaign_id.to_string()).reopened(Json(ForCampaign { org })).send();
+        }
         Ok(())
     }
 }

@@ -4,7 +4,12 @@
 //! invocation waits for weeks; a timer whose revision is no longer in force does nothing. Whether a post may still be planned, moved or stopped
 //! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
 
-use activities::{best_time, store::posts};
+use std::time::Duration;
+
+use activities::{
+    best_time,
+    store::{posts, runs},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{ConnectorId, OrgId, PostId},
@@ -72,6 +77,24 @@ pub struct Fire {
     pub at: Option<At>,
 }
 
+/// Input of `stand_down`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StandDown {
+    /// The tenant.
+    pub org: OrgId,
+    /// The plans before this revision are not in force any more.
+    pub revision: i32,
+}
+
+/// The timer of a plan, in the object's state while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Timer {
+    /// The plan.
+    revision: i32,
+    /// The invocation of `fire` that waits.
+    invocation: String,
+}
+
 /// Input of `resolve`: a person's word on a post whose outcome nothing else could tell.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resolve {
@@ -126,19 +149,30 @@ impl Publication {
         })
         .await?;
         let revision = post.revision + 1;
+        let invocation = ctx.invocation_id().to_owned();
         let cancelled = step(&ctx, &self.world, "store.cancel_post", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let done = posts::cancel(&mut tx, id, revision, reason.as_deref()).await?;
+            if done {
+                runs::join_of_post(&mut tx, id, &invocation).await?;
+            }
             tx.commit().await?;
             Ok(done)
         })
         .await?;
         if cancelled {
+            call_off(&ctx, revision).await?;
             ctx.object_client::<CampaignClient>(post.campaign_id.to_string()).published(Json(ForCampaign { org })).send();
             Ok(())
         } else {
             Err(refuse::conflict("post-not-cancellable", format_args!("the post is {}", post.status)))
         }
+    }
+
+    /// The post was taken out of its plan from elsewhere: the timer of that plan is called off.
+    #[handler]
+    async fn stand_down(&self, ctx: ObjectContext<'_>, input: Json<StandDown>) -> Result<(), TerminalError> {
+        call_off(&ctx, input.into_inner().revision).await
     }
 
     /// The due time has come, by the clock of whoever set the timer: hands the post to its account's lane, which sends it unless the plan was
@@ -155,7 +189,11 @@ impl Publication {
                 let due = at.and_then(|at| at.resolve().ok()).map_or(planned, |due| due.due_at);
                 Ok((activities::clock::now_millis(), due))
             });
-            let (now, due) = compared.await?;
+            let (now, due) = match compared.await {
+                // Called off as it began: another plan is in force.
+                Err(failure) if failure.is_cancelled() => return Ok(()),
+                compared => compared?,
+            };
             let now = DateTime::from_timestamp_millis(now).unwrap_or_default();
             if now < due {
                 if due != planned {
@@ -166,10 +204,11 @@ impl Publication {
                     })
                     .await?;
                 }
-                ctx.object_client::<PublicationClient>(ctx.key())
-                    .fire(Json(Fire { due_at: Some(due), ..fired }))
-                    .send_after(clock::until(due, now));
-                return Ok(());
+                let newest = ctx.get::<Json<Timer>>(TIMER).await?;
+                if newest.is_some_and(|Json(timer)| timer.revision > revision) {
+                    return Ok(());
+                }
+                return fire_after(&ctx, Fire { due_at: Some(due), ..fired }, clock::until(due, now)).await;
             }
             let grace = i64::try_from(self.world.settings.lateness.grace_seconds).unwrap_or(i64::MAX / 1000);
             if now - due > chrono::TimeDelta::seconds(grace) {
@@ -182,6 +221,12 @@ impl Publication {
             }
         }
         ctx.object_client::<ConnectorClient>(connector_id.to_string()).publish(Json(PublishPost { org, post_id, revision })).send();
+        // A timer that is called off as it begins has nothing to clear up.
+        if let Ok(Some(Json(timer))) = ctx.get::<Json<Timer>>(TIMER).await
+            && timer.revision == revision
+        {
+            ctx.clear(TIMER);
+        }
         Ok(())
     }
 
@@ -196,14 +241,18 @@ impl Publication {
         };
         let answered_by = format!("person:{by}");
         let now = clock::now(&ctx, &self.world).await?;
+        let invocation = ctx.invocation_id().to_owned();
+        use activities::publishing::Resolved;
         let next = step(&ctx, &self.world, "store.resolve_post", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let next = activities::publishing::resolve_by_person(&mut tx, id, found.as_deref(), &answered_by, now).await?;
+            if !matches!(next, Resolved::NotAsked { .. }) {
+                runs::join_of_post(&mut tx, id, &invocation).await?;
+            }
             tx.commit().await?;
             Ok(next)
         })
         .await?;
-        use activities::publishing::Resolved;
         match next {
             Resolved::Published { campaign_id, measurable } => {
                 if measurable {
@@ -226,6 +275,8 @@ impl Publication {
 impl Publication {
     async fn plan(&self, ctx: &ObjectContext<'_>, Schedule { org, spec, late_is_fine }: Schedule) -> Result<Scheduled, TerminalError> {
         let id = key(ctx)?;
+        // What the campaign asks for hangs in its run already.
+        let joins = !late_is_fine;
         let post = step(ctx, &self.world, "store.load_post", Retry::Always, move |w| async move {
             posts::require(&mut w.store.in_org(org).await?, id).await
         })
@@ -251,9 +302,13 @@ impl Publication {
             ScheduleSpec::At(at) => Some(at.clone()),
             _ => None,
         };
+        let invocation = ctx.invocation_id().to_owned();
         let planned = step(ctx, &self.world, "store.plan_post", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             let planned = posts::plan(&mut tx, id, revision, &spec, due.due_at, None).await?;
+            if planned && joins {
+                runs::join_of_post(&mut tx, id, &invocation).await?;
+            }
             if let Some(reason) = &reason {
                 posts::explain(&mut tx, id, revision, reason).await?;
             }
@@ -267,11 +322,36 @@ impl Publication {
                 format_args!("the post is {}, and only an approved post can be scheduled", post.status),
             ));
         }
-        ctx.object_client::<PublicationClient>(ctx.key())
-            .fire(Json(Fire { org, revision, connector_id: post.connector_id, due_at: Some(due.due_at), at }))
-            .send_after(clock::until(due.due_at, now));
+        call_off(ctx, revision).await?;
+        let fire = Fire { org, revision, connector_id: post.connector_id, due_at: Some(due.due_at), at };
+        fire_after(ctx, fire, clock::until(due.due_at, now)).await?;
         Ok(Scheduled { due_at: due.due_at, adjusted: due.adjusted, revision })
     }
+}
+
+/// Where the state has the [`Timer`].
+const TIMER: &str = "timer";
+
+/// Sets the timer of a plan.
+async fn fire_after(ctx: &ObjectContext<'_>, fire: Fire, wait: Duration) -> Result<(), TerminalError> {
+    let revision = fire.revision;
+    let timer = ctx.object_client::<PublicationClient>(ctx.key()).fire(Json(fire)).send_after(wait);
+    // What is due now cannot be called off any more, so that nobody waits for its id.
+    if !wait.is_zero() {
+        ctx.set(TIMER, Json(Timer { revision, invocation: timer.await?.invocation_id().to_owned() }));
+    }
+    Ok(())
+}
+
+/// Calls off the timer of a plan before `revision`. A later plan's is left alone: it may have overtaken what asks for this.
+async fn call_off(ctx: &ObjectContext<'_>, revision: i32) -> Result<(), TerminalError> {
+    if let Some(Json(timer)) = ctx.get::<Json<Timer>>(TIMER).await?
+        && timer.revision < revision
+    {
+        ctx.invocation_handle(timer.invocation).cancel();
+        ctx.clear(TIMER);
+    }
+    Ok(())
 }
 
 fn key(ctx: &ObjectContext<'_>) -> Result<PostId, TerminalError> {

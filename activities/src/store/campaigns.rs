@@ -219,6 +219,40 @@ pub async fn generated(tx: &mut OrgTx, id: CampaignId, decide_by: Option<DateTim
     Ok(())
 }
 
+/// Whether people were asked to decide over posts of this campaign, and none waits for them any more.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] when there is no such campaign.
+pub async fn is_decided(tx: &mut OrgTx, id: CampaignId) -> ActivityResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT decide_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM posts WHERE campaign_id = $1 AND status IN ('draft', 'needs_approval')) AS "decided!"
+           FROM campaigns WHERE id = $1"#,
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?
+    .ok_or_else(|| ActivityError::not_found(format_args!("the campaign {id} does not exist")))
+}
+
+/// Gives people until `decide_by` to decide, unless they have time already at `now`. Returns the time in force.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] when there is no such campaign, or it was stopped.
+pub async fn decide_by(tx: &mut OrgTx, id: CampaignId, now: DateTime<Utc>, decide_by: DateTime<Utc>) -> ActivityResult<DateTime<Utc>> {
+    sqlx::query_scalar!(
+        r#"UPDATE campaigns SET decide_by = CASE WHEN decide_by > $2 THEN decide_by ELSE $3 END WHERE id = $1 AND cancelled_at IS NULL
+           RETURNING decide_by AS "decide_by!""#,
+        id.uuid(),
+        now,
+        decide_by
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(classify)?
+    .ok_or_else(|| ActivityError::not_found(format_args!("the campaign {id} does not exist, or was stopped")))
+}
+
 /// Notes that the campaign was stopped.
 ///
 /// # Errors

@@ -217,7 +217,7 @@ async fn edited_words_are_judged(house: &House, post: PostId) {
     let mut tx = house.store.in_org(house.org).await.unwrap();
     assert_eq!(posts::require(&mut tx, post).await.unwrap().status, PostStatus::NeedsApproval, "a refusal changes nothing");
     let done = approval::approve(&mut tx, post, variant, Some("Words without a disclosure."), "ann").await.unwrap();
-    assert_eq!(done, Decided::Done { schedule: None }, "the brand's own rules do not stop a person");
+    assert_eq!(done, Decided::Done { schedule: None, last: false }, "the brand's own rules do not stop a person");
     let stored = variants::get(&mut tx, variant).await.unwrap().unwrap();
     assert!(drafting::needs_other_words(&drafting::lints_of(&stored).unwrap()), "and the verdict is kept");
 
@@ -226,7 +226,7 @@ async fn edited_words_are_judged(house: &House, post: PostId) {
     assert!(posts::plan(&mut tx, post, 1, &own, chrono::Utc::now(), None).await.unwrap());
     assert!(posts::void_approval(&mut tx, post, "rewritten").await.unwrap());
     let again = approval::approve(&mut tx, post, variant, None, "ann").await.unwrap();
-    assert_eq!(again, Decided::Done { schedule: Some(own) }, "the plan that a person made for this post");
+    assert_eq!(again, Decided::Done { schedule: Some(own), last: false }, "the plan that a person made for this post");
 }
 
 /// Of two links made together, one finds its code taken by a link that is there already.

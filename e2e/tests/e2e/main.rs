@@ -5,6 +5,7 @@ mod api_contract;
 mod api_harness;
 mod api_runs;
 mod api_signals;
+mod approving;
 mod assets;
 mod bad_inputs;
 mod connect;

@@ -1,7 +1,7 @@
 //! Runs: every workflow that was started, step by step.
 #![expect(unused_qualifications, reason = "the parameters of utoipa::path are named in full by its own code")]
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use activities::store::runs::{self, Run};
 use axum::{
@@ -29,10 +29,11 @@ use crate::{
     problem::{ApiResult, Code, Problem},
     runs::{
         drafts::{DraftWatcher, Piece},
+        parts::{self, RunTables},
         status::RunStatus,
         step::{Background, Journal, Step, WaitingFor},
         subject::Named,
-        tables::{self, InvocationId, Rows, Tables},
+        tables::{InvocationId, Rows, Tables},
         tree::{self, Tree},
         watch::Watcher,
     },
@@ -141,7 +142,9 @@ pub(crate) struct RunView {
     waiting_for: Option<WaitingFor>,
     /// Whether there is more than is shown: at most 500 invocations, 24 levels deep, and 500 more of `background`.
     truncated: bool,
-    /// Its steps, in the order in which they began.
+    /// Its steps, in the order in which they began; after them the `request`s, which is what people asked for while it went on (`Campaign/decide`,
+    /// `Publication/schedule`) with everything that came of it, in the order in which they did. A run that is over goes on when something more is asked
+    /// for: a post that was approved without a time and is published later, one that needed attention and is resolved.
     steps: Vec<Step>,
     /// What it left behind to come again and again by itself: each reading of a published post's counters (`Metrics/poll`), each further digest of a
     /// subscription (`Digest/fire`). One after the other, however many there are; the last one waits for its time. It says nothing about `status`,
@@ -201,8 +204,8 @@ async fn list(State(app): State<App>, caller: Caller, Params(params): Params<Run
     let rows = runs::list(&mut tx, params.workflow.as_deref(), params.subject.as_deref(), slice.after, slice.rows()).await?;
     drop(tx);
     let page = slice.page(rows, |run| run.id, |run| run);
-    let roots: Vec<InvocationId> = page.items.iter().filter_map(|run| run.invocation_id.parse().ok()).collect();
-    let rows = if roots.is_empty() { Rows::default() } else { tables::outlines(&app.engine, roots).await? };
+    let roots: HashMap<RunId, InvocationId> = page.items.iter().filter_map(|run| Some((run.id, run.invocation_id.parse().ok()?))).collect();
+    let rows = parts::outlines(&app.engine, &app.store, caller.org, &roots).await?;
     let items = page.items.into_iter().filter_map(|run| summary(run, &rows));
     let items = items.filter(|run| params.status.is_none() || run.status == params.status).collect();
     Ok(axum::Json(Page { items, next_cursor: page.next_cursor }))
@@ -240,6 +243,10 @@ async fn find(app: &App, caller: &Caller, id: RunId) -> ApiResult<(Run, Invocati
     Err(Problem::not_found())
 }
 
+fn tables_of(app: &App, caller: &Caller, run: RunId) -> RunTables {
+    RunTables { engine: app.engine.clone(), store: app.store.clone(), org: caller.org, run }
+}
+
 /// A start is answered a moment before its run is noted: a run that began just now is looked for again.
 const LOOKS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
@@ -260,7 +267,7 @@ fn is_young(id: RunId, now: DateTime<Utc>) -> bool {
     responses((status = 200, body = RunView, description = "The run"), (status = 404, description = "There is none")))]
 async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiResult<axum::Json<RunView>> {
     let (run, invocation) = find(&app, &caller, id).await?;
-    let rows = Named::new(&app.engine, &app.store, caller.org).read(&invocation, &Rows::default()).await?;
+    let rows = Named(tables_of(&app, &caller, id)).read(&invocation, &Rows::default()).await?;
     let tree = tree::build(&invocation, run.created_at, &rows);
     Ok(axum::Json(RunView::new(run, tree)))
 }
@@ -268,7 +275,7 @@ async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiRe
 /// Follow a run live
 ///
 /// Server-sent events. `step`: all there is to say about one step, with `invocation_id` (in whose journal it stands) and `index`; the steps of
-/// what it called or sent come by themselves, under the id of its `invoked`. `status`: of the run. `variant`: a piece of a text while the model
+/// what it called or sent come by themselves, under the id of its `invoked`; a `request`, which no journal of the run has, under its own id. `status`: of the run. `variant`: a piece of a text while the model
 /// writes it, with `offset` (characters before it; 0 begins the text anew), of the campaign, post or variant that the run is about. `done`: the work is over; the
 /// stream ends. Steps of its `background` carry `background: true`; they may go on after `done`, which `GET /v1/runs/{id}` shows.
 ///
@@ -285,8 +292,10 @@ async fn get(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> ApiRe
 async fn events(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, headers: HeaderMap) -> ApiResult<Response> {
     let (run, invocation) = find(&app, &caller, id).await?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let tables: Arc<dyn Tables> = Named::new(&app.engine, &app.store, caller.org);
-    let watcher = app.watchers.watch(&tables, &invocation, run.created_at, last);
+    // A run that was over when it was last looked at goes on if something was joined to it since.
+    let joined = parts::of(&app.store, caller.org, &[id]).await?.len();
+    let tables: Arc<dyn Tables> = Arc::new(Named(tables_of(&app, &caller, id)));
+    let watcher = app.watchers.watch(&tables, &invocation, run.created_at, joined, last);
     if watcher.is_over() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -354,7 +363,7 @@ async fn resume(State(app): State<App>, caller: Caller, Id(id): Id<RunId>) -> Ap
 /// Does `verb` to everything in the run that it `applies` to, the callers before their callees.
 async fn change(app: &App, caller: &Caller, id: RunId, verb: Verb, objects: bool, applies: fn(RunStatus) -> bool) -> ApiResult<StatusCode> {
     let (run, root) = find(app, caller, id).await?;
-    let rows = app.engine.read(&root, &Rows::default()).await?;
+    let rows = tables_of(app, caller, id).read(&root, &Rows::default()).await?;
     let tree = tree::build(&root, run.created_at, &rows);
     let mut changed = false;
     for (invocation, _) in tree.changeable(objects).into_iter().filter(|(_, status)| applies(*status)) {

@@ -34,6 +34,16 @@ pub(super) fn target(entry: &Entry) -> Option<String> {
     Some(format!("{}/{}", target.get("name")?.as_str()?, target.get("handler")?.as_str()?))
 }
 
+/// The invocation that an entry asks to end, if it does.
+pub(super) fn called_off(entry: &Entry) -> Option<InvocationId> {
+    if entry.entry_type != "Command: SendSignal" {
+        return None;
+    }
+    let body = body(entry)?;
+    // The engine's own signal number 1 is the cancellation.
+    (body.pointer("/signal_id/Index")?.as_u64()? == 1).then(|| body.get("target_invocation_id")?.as_str()?.parse().ok())?
+}
+
 /// Whether an entry sends something off that comes again and again by itself.
 pub(super) fn is_background(entry: &Entry) -> bool {
     entry.entry_type == "Command: OneWayCall" && target(entry).is_some_and(|target| workflows::recurring::is_recurring(&target))

@@ -18,6 +18,8 @@ pub(crate) enum StepKind {
     Send,
     /// A wait for a time.
     Sleep,
+    /// What a person asked for while the run went on, or an account's lane that took up what is the run's: joined to it, and started by no step of it.
+    Request,
 }
 
 /// Whether the engine still has the steps.
@@ -44,9 +46,9 @@ pub(crate) struct WaitingFor {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Step {
-    /// Its place in the journal of its invocation.
+    /// Its place in the journal of its invocation; of a request 0.
     pub(crate) index: u32,
-    /// `model.complete`; of a call or send `Service/handler`.
+    /// `model.complete`; of a call, send or request `Service/handler`.
     #[schema(example = "model.complete")]
     pub(crate) name: String,
     /// What kind of step it is.
@@ -69,10 +71,10 @@ pub(crate) struct Step {
     /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting_for: Option<WaitingFor>,
-    /// Of a call or send: the invocation that it started.
+    /// Of a call, send or request: the invocation that it started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) invoked: Option<Invoked>,
-    /// Of a call or send: the steps of that invocation.
+    /// Of a call, send or request: the steps of that invocation.
     #[schema(no_recursion)]
     pub(crate) children: Vec<Self>,
 }

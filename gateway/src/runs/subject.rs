@@ -3,17 +3,19 @@
 //! The engine knows a post by its id only: as the key of its objects, and in the input of the services that write it. What the id means stands in
 //! PostgreSQL and never changes, so it is asked for once for each invocation that somebody looks at.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use activities::store::{Store, posts};
-use domain::ids::{OrgId, PostId};
+use activities::store::posts;
+use domain::ids::PostId;
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::tables::{Invocation, InvocationId, Rows, Tables, inputs};
-use crate::engine::{Engine, EngineError};
+use super::{
+    parts::{ReadError, RunTables},
+    tables::{Invocation, InvocationId, Rows, Tables, inputs},
+};
 
 /// The post that an invocation is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -32,26 +34,17 @@ pub(crate) struct Subject {
     pub(crate) variant: Option<u32>,
 }
 
-/// The engine's rows, and what the facts of `org` say that they are about.
+/// The rows of a run, and what the facts of its org say that they are about.
 #[derive(Debug)]
-pub(crate) struct Named {
-    engine: Engine,
-    store: Store,
-    org: OrgId,
-}
+pub(crate) struct Named(pub(crate) RunTables);
 
 impl Named {
-    /// For runs of `org`.
-    pub(crate) fn new(engine: &Engine, store: &Store, org: OrgId) -> Arc<Self> {
-        Arc::new(Self { engine: engine.clone(), store: store.clone(), org })
-    }
-
     /// Names what can be named. A tree without names is better than none, so that what cannot be read is left out.
     async fn name(&self, rows: &mut Rows, known: &Rows) {
         let new: Vec<&Invocation> = rows.invocations.values().filter(|row| !known.subjects.contains_key(&row.id)).collect();
         let mut about: HashMap<InvocationId, About> = new.iter().filter_map(|row| Some((row.id.clone(), by_key(row)?))).collect();
         let unread: Vec<InvocationId> = new.iter().filter(|row| input_names_a_post(row)).map(|row| row.id.clone()).collect();
-        match inputs(&self.engine, &unread).await {
+        match inputs(&self.0.engine, &unread).await {
             Ok(inputs) => about.extend(inputs.into_iter().filter_map(|(id, input)| Some((id, by_input(&input)?)))),
             Err(error) => tracing::debug!(%error, "what a run's steps are about cannot be read for the moment"),
         }
@@ -62,7 +55,7 @@ impl Named {
         if posts.is_empty() {
             return;
         }
-        let places = async { posts::places(&mut self.store.in_org(self.org).await?, &posts).await }.await;
+        let places = async { posts::places(&mut self.0.store.in_org(self.0.org).await?, &posts).await }.await;
         match places {
             Ok(places) => rows.subjects.extend(about.into_iter().filter_map(|(id, About { post_id, variant })| {
                 let (platform, language) = places.get(&post_id)?;
@@ -74,9 +67,9 @@ impl Named {
 }
 
 impl Tables for Named {
-    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, EngineError>> {
+    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, ReadError>> {
         async {
-            let mut rows = self.engine.read(root, known).await?;
+            let mut rows = self.0.read(root, known).await?;
             self.name(&mut rows, known).await;
             Ok(rows)
         }
@@ -99,7 +92,7 @@ fn by_key(row: &Invocation) -> Option<About> {
 /// Whether the post stands in the input alone, which is small there: others' inputs, a hundred examples of a voice, are not read.
 fn input_names_a_post(row: &Invocation) -> bool {
     let target = (row.target_service_name.as_str(), row.target_handler_name.as_str());
-    matches!(target, ("Drafting", "write") | ("Enrichment", "run") | ("Connector", "publish"))
+    matches!(target, ("Drafting", "write") | ("Enrichment", "run") | ("Connector", "publish") | ("Campaign", "decide"))
 }
 
 /// Of a service that is told the post.
@@ -115,6 +108,7 @@ fn by_input(input: &Value) -> Option<About> {
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::OrgId;
     use serde_json::json;
     use uuid::Uuid;
 
@@ -142,6 +136,9 @@ mod tests {
         assert_eq!(by_input(&enrich), Some(About { post_id: post, variant: None }));
         let publish = serde_json::to_value(workflows::connector::PublishPost { org, post_id: post, revision: 1 }).unwrap();
         assert_eq!(by_input(&publish), Some(About { post_id: post, variant: None }));
+        let reject = workflows::campaign::Decision::Reject { reason: "not our tone".to_owned() };
+        let decide = workflows::campaign::Decide { org, post_id: post, by: "Ada".to_owned(), decision: reject };
+        assert_eq!(by_input(&serde_json::to_value(decide).unwrap()), Some(About { post_id: post, variant: None }));
         assert_eq!(by_input(&json!({"org": org})), None);
     }
 }

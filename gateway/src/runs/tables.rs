@@ -11,11 +11,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use futures::{FutureExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::subject::Subject;
+use super::{
+    parts::{Part, ReadError},
+    subject::Subject,
+};
 use crate::engine::{Engine, EngineError};
 
 /// How many levels of calls and sends are followed.
@@ -126,6 +129,8 @@ pub(crate) struct Rows {
     pub(crate) events: HashMap<InvocationId, Vec<JournalEvent>>,
     /// What posts they are about, as far as that was asked for.
     pub(crate) subjects: HashMap<InvocationId, Subject>,
+    /// What was joined to the run that an invocation is, in the order in which it was.
+    pub(crate) parts: HashMap<InvocationId, Vec<Part>>,
     /// Whether the tree is larger than what was read.
     pub(crate) truncated: bool,
     /// When it was read: what the engine does not know (yet) is judged by it.
@@ -161,67 +166,83 @@ impl Rows {
     }
 }
 
-/// Where the rows of a tree come from: the engine, or a test.
+/// Where the rows of a tree come from: the engine and the database, or a test.
 pub(crate) trait Tables: Send + Sync + 'static {
     /// Reads the tree under `root`. `known` is what was read before: what was over then is not asked for again.
-    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, EngineError>>;
-}
-
-impl Tables for Engine {
-    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, EngineError>> {
-        walk(self, vec![root.clone()], known, Detail::Steps, MAX_INVOCATIONS).boxed()
-    }
+    fn read<'a>(&'a self, root: &'a InvocationId, known: &'a Rows) -> BoxFuture<'a, Result<Rows, ReadError>>;
 }
 
 /// How much of each invocation is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
+pub(super) enum Detail {
     /// Everything that a tree shows.
     Steps,
     /// What it started, so that its status can be told with theirs; its background says nothing about that and is left out.
     Outline,
 }
 
-/// The trees under all of these roots without their steps: enough for the status of each. However many roots there are, each level takes two queries
-/// a hundred invocations.
-///
-/// # Errors
-/// When the engine is away.
-pub(crate) async fn outlines(engine: &Engine, roots: Vec<InvocationId>) -> Result<Rows, EngineError> {
-    walk(engine, roots, &Rows::default(), Detail::Outline, 4 * MAX_INVOCATIONS).await
+/// A way down from some invocations to everything that they caused.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    engine: &'a Engine,
+    known: &'a Rows,
+    detail: Detail,
+    most: usize,
+    seen: Seen,
+    /// What was read so far.
+    pub(super) rows: Rows,
 }
 
-async fn walk(engine: &Engine, roots: Vec<InvocationId>, known: &Rows, detail: Detail, most: usize) -> Result<Rows, EngineError> {
-    let mut rows = Rows { read_at: Utc::now(), ..Rows::default() };
-    let mut seen = Seen { tree: roots.iter().cloned().collect(), background: HashSet::new() };
-    let mut level = roots;
-    for depth in 1.. {
-        let (over, open): (Vec<_>, Vec<_>) = level.into_iter().partition(|id| known.is_over(id));
-        for id in &over {
-            let journal = known.entries.get(id).cloned().unwrap_or_default();
-            rows.add(known.invocations.get(id).cloned().into_iter().collect(), journal, known.events.get(id).cloned().unwrap_or_default());
-        }
-        for ids in open.chunks(BATCH) {
-            read_some(engine, ids, detail, &mut rows).await?;
-        }
-        let (next, left_out) = seen.next(&rows, over.iter().chain(&open), most, depth < MAX_DEPTH, detail == Detail::Steps);
-        rows.truncated |= left_out;
-        if next.is_empty() {
-            break;
-        }
-        level = next;
+impl<'a> Walk<'a> {
+    /// Reads nothing yet. What is over in `known` is taken from there; of anything but background at most `most` invocations are read.
+    pub(super) fn new(engine: &'a Engine, known: &'a Rows, detail: Detail, most: usize) -> Self {
+        let rows = Rows { read_at: Utc::now(), ..Rows::default() };
+        Self { engine, known, detail, most, seen: Seen::default(), rows }
     }
-    Ok(rows)
+
+    /// Reads `roots`, as far as they were not met yet, and everything under them. However many they are, each level takes three queries a hundred
+    /// invocations.
+    ///
+    /// # Errors
+    /// When the engine is away.
+    pub(super) async fn down(&mut self, roots: impl IntoIterator<Item = InvocationId> + Send) -> Result<(), EngineError> {
+        let mut level: Vec<InvocationId> = roots.into_iter().filter(|root| self.seen.root(root)).collect();
+        for depth in 1.. {
+            if level.is_empty() {
+                break;
+            }
+            let (over, open): (Vec<_>, Vec<_>) = level.into_iter().partition(|id| self.known.is_over(id));
+            for id in &over {
+                let known = self.known;
+                let journal = known.entries.get(id).cloned().unwrap_or_default();
+                let events = known.events.get(id).cloned().unwrap_or_default();
+                self.rows.add(known.invocations.get(id).cloned().into_iter().collect(), journal, events);
+            }
+            for ids in open.chunks(BATCH) {
+                read_some(self.engine, ids, self.detail, &mut self.rows).await?;
+            }
+            let wanted = self.detail == Detail::Steps;
+            let (next, left_out) = self.seen.next(&self.rows, over.iter().chain(&open), self.most, depth < MAX_DEPTH, wanted);
+            self.rows.truncated |= left_out;
+            level = next;
+        }
+        Ok(())
+    }
 }
 
 /// The invocations that were met on the way down.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
     tree: HashSet<InvocationId>,
     background: HashSet<InvocationId>,
 }
 
 impl Seen {
+    /// Whether `id` is met for the first time, as something to go down from.
+    fn root(&mut self, id: &InvocationId) -> bool {
+        !self.background.contains(id) && self.tree.insert(id.clone())
+    }
+
     /// What is read next: whom `callers` started and nobody before them, of the tree at most `most` altogether and none unless `deeper`, of the
     /// background none unless it is `wanted`. Also whether anything had to be left out.
     fn next<'a>(
@@ -260,7 +281,8 @@ async fn read_some(engine: &Engine, ids: &[InvocationId], detail: Detail, rows: 
     let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
     let invocations = format!("SELECT {INVOCATION} FROM sys_invocation WHERE id IN ({list})");
     let invocations = ask(engine, "sys_invocation", &invocations).await?;
-    let only = if detail == Detail::Outline { "AND entry_type IN ('Command: Call', 'Command: OneWayCall')" } else { "" };
+    let only =
+        if detail == Detail::Outline { "AND entry_type IN ('Command: Call', 'Command: OneWayCall', 'Command: SendSignal')" } else { "" };
     let journal = format!(
         "SELECT id, index, entry_type, name, appended_at, entry_lite_json FROM sys_journal WHERE id IN ({list}) {only} ORDER BY id, index"
     );

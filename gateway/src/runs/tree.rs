@@ -30,6 +30,8 @@ pub(crate) struct Tree {
     pub(crate) finished_at: Option<DateTime<Utc>>,
     /// Whether there is more than is shown.
     pub(crate) truncated: bool,
+    /// How many invocations were joined to the run when it was read.
+    pub(crate) parts: usize,
 }
 
 impl Tree {
@@ -54,30 +56,42 @@ impl Tree {
 /// Makes the tree under `root`, which was begun at `begun_at`.
 pub(crate) fn build(root: &InvocationId, begun_at: DateTime<Utc>, rows: &Rows) -> Tree {
     let mut builder = Builder::new(rows);
-    let (root, steps) = builder.invocation(root, None, Some(begun_at));
-    let status = root.status.map(|own| {
-        let mut most = own;
-        urgent(&steps, &mut most);
-        if own != RunStatus::Completed && most.is_final() { own } else { most }
-    });
+    let (invoked, mut steps) = builder.invocation(root, None, Some(begun_at));
+    let parts = rows.parts.get(root).map_or(&[][..], Vec::as_slice);
+    steps.extend(parts.iter().filter_map(|part| builder.part(part)));
+    let root = invoked;
+    let mut most = root.status.unwrap_or(RunStatus::Completed);
+    urgent(&steps, &mut most);
+    let status = match root.status {
+        Some(own) if own != RunStatus::Completed && most.is_final() => Some(own),
+        Some(_) => Some(most),
+        // The engine has dropped how the run began; what people asked for later may go on all the same.
+        None => (!most.is_final()).then_some(most),
+    };
     let finished_at = if status.is_some_and(RunStatus::is_final) { root.finished_at.max(last_end(&steps)) } else { None };
-    Tree { root, steps, background: builder.background(), status, finished_at, truncated: rows.truncated }
+    let parts = parts.len();
+    Tree { root, steps, background: builder.background(), status, finished_at, truncated: rows.truncated, parts }
 }
 
 /// Only what is under way, and what nobody waited for and did not end well, says more than its parent. A timer that was taken back before its time
-/// is no work that was stopped.
+/// is no work that was stopped; a campaign that was is.
 fn urgent(steps: &[Step], most: &mut RunStatus) {
     for step in steps {
         if let Some(invoked) = &step.invoked
-            && let Some(status) = invoked.status
+            && let Some(status) = invoked.status.map(|status| if stops(step, status) { RunStatus::Cancelled } else { status })
             && status.urgency() > most.urgency()
-            && (step.kind == StepKind::Send || !status.is_final())
+            && (step.kind != StepKind::Call || !status.is_final())
             && (status != RunStatus::Cancelled || invoked.started_at.is_some())
         {
             *most = status;
         }
         urgent(&step.children, most);
     }
+}
+
+/// Whether this is what stopped the run's campaign.
+fn stops(step: &Step, status: RunStatus) -> bool {
+    step.kind == StepKind::Request && status == RunStatus::Completed && step.name == workflows::campaign::STOP
 }
 
 fn last_end(steps: &[Step]) -> Option<DateTime<Utc>> {

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use ulid::Ulid;
 
 use super::{
-    step::Step,
+    step::{Step, StepKind},
     tables::{InvocationId, Rows, Tables},
     tree::{self, Tree},
 };
@@ -55,12 +55,15 @@ struct Board {
     /// Of the last change.
     number: u64,
     done: bool,
+    /// How many invocations were joined to the run when it was last read.
+    parts: usize,
 }
 
 impl Board {
     /// Puts up what is new. Returns whether anything was.
     fn show(&mut self, tree: &Tree) -> bool {
         let before = self.number;
+        self.parts = tree.parts;
         self.steps(&tree.root.invocation_id, &tree.steps, false);
         for background in &tree.background {
             self.steps(&background.invocation_id, std::slice::from_ref(&background.step), true);
@@ -81,6 +84,9 @@ impl Board {
 
     fn steps(&mut self, invocation: &str, steps: &[Step], background: bool) {
         for step in steps {
+            // A request stands in nobody's journal; it goes by the beginning of its own.
+            let own = step.invoked.as_ref().filter(|_| step.kind == StepKind::Request);
+            let invocation = own.map_or(invocation, |own| own.invocation_id.as_str());
             let mut data = serde_json::to_value(step).unwrap_or_default();
             if let Value::Object(fields) = &mut data {
                 // They come as steps of their own, in the journal of `invoked`.
@@ -104,6 +110,12 @@ impl Board {
         }
         self.number += 1;
         self.cards.insert(place, Card { number: self.number, event, data: data.into() });
+    }
+
+    /// A run that was over goes on.
+    fn reopen(&mut self) {
+        self.done = false;
+        self.cards.remove(&Place::Done);
     }
 
     fn since(&self, number: u64) -> Vec<Card> {
@@ -185,13 +197,14 @@ impl Watcher {
 }
 
 impl Watchers {
-    /// Watches the run that `invocation` is, which was begun at `begun_at`. `last` is the id of the last event that the watcher saw; if its board
+    /// Watches the run that `invocation` is, which was begun at `begun_at`, and to which so many `parts` are joined. `last` is the id of the last event that the watcher saw; if its board
     /// is gone, everything that is known comes anew.
     pub(crate) fn watch(
         &self,
         tables: &Arc<dyn Tables>,
         invocation: &InvocationId,
         begun_at: DateTime<Utc>,
+        parts: usize,
         last: Option<&str>,
     ) -> Watcher {
         let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,6 +216,13 @@ impl Watchers {
         let watched = Arc::clone(&kept.watched);
         // Counted before the task starts and while nobody can end it, so that it does not find itself unwatched.
         let board = watched.board.subscribe();
+        watched.board.send_if_modified(|board| {
+            let goes_on = board.done && parts > board.parts;
+            if goes_on {
+                board.reopen();
+            }
+            goes_on
+        });
         let (done, newest) = (board.borrow().done, board.borrow().number);
         if !done && kept.idle_since.take().is_some() {
             tokio::spawn(follow(self.clone(), Arc::clone(tables), invocation.clone(), begun_at, Arc::clone(&watched)));

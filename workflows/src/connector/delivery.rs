@@ -69,7 +69,9 @@ impl Connector {
             Ok(Some(begun)) => begun,
             Ok(None) => return Ok(Done::Ended),
             Err(Failure(ActivityError::Rejected { what } | ActivityError::NotFound { what })) => {
-                self.hold_back(ctx, org, id, PostStatus::NeedsApproval, what).await?;
+                if let Some(campaign) = self.hold_back(ctx, org, id, PostStatus::NeedsApproval, what).await? {
+                    ctx.object_client::<CampaignClient>(campaign.to_string()).reopened(Json(ForCampaign { org })).send();
+                }
                 return Ok(Done::Ended);
             }
             Err(other) => return Err(other.into()),

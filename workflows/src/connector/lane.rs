@@ -35,6 +35,9 @@ pub enum Hold {
     Timer {
         /// The number.
         epoch: u64,
+        /// The invocation that waits for it.
+        #[serde(default)]
+        invocation: Option<String>,
     },
     /// A person who reconnects the account.
     Reconnect,
@@ -129,8 +132,23 @@ impl Lane {
     /// Holds the lane for a timer, and returns the timer's number.
     pub(super) fn hold_until_timer(&mut self) -> u64 {
         self.epoch += 1;
-        self.hold = Some(Hold::Timer { epoch: self.epoch });
+        self.hold = Some(Hold::Timer { epoch: self.epoch, invocation: None });
         self.epoch
+    }
+
+    /// Notes which invocation is the timer that holds the lane.
+    pub(super) fn timer_is(&mut self, id: &str) {
+        if let Some(Hold::Timer { invocation, .. }) = &mut self.hold {
+            *invocation = Some(id.to_owned());
+        }
+    }
+
+    /// The invocation of the timer that holds the lane, if one does.
+    pub(super) fn timer(&self) -> Option<&str> {
+        match &self.hold {
+            Some(Hold::Timer { invocation, .. }) => invocation.as_deref(),
+            Some(Hold::Reconnect) | None => None,
+        }
     }
 
     pub(super) fn hold_until_reconnect(&mut self) {
@@ -139,7 +157,7 @@ impl Lane {
 
     /// Ends the hold of the timer `epoch`; false if the lane waits for something else by now.
     pub(super) fn release(&mut self, epoch: u64) -> bool {
-        let is_its = self.hold == Some(Hold::Timer { epoch });
+        let is_its = matches!(self.hold, Some(Hold::Timer { epoch: its, .. }) if its == epoch);
         if is_its {
             self.hold = None;
         }

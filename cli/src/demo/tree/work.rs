@@ -108,13 +108,13 @@ impl Work {
     }
 }
 
-/// The steps of one journal; what it sent off goes `beside`.
+/// The steps of one journal; what it sent off, or people asked for, goes `beside`.
 fn steps(list: Option<&Value>, journal: &str, beside: &mut Vec<Work>) -> Vec<Work> {
     let mut own = Vec::new();
     for step in list.and_then(Value::as_array).into_iter().flatten() {
         let mut sent = Vec::new();
         let work = one(step, journal, &mut sent);
-        if step.get("kind").and_then(Value::as_str) == Some("send") {
+        if matches!(step.get("kind").and_then(Value::as_str), Some("send" | "request")) {
             beside.push(of_a_post(step, work));
         } else {
             own.push(work);

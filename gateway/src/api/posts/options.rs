@@ -11,10 +11,11 @@ use chrono::Utc;
 use domain::{
     ids::{AssetId, PostId},
     platform::Disclosure,
-    post::{PostOptions, Threading},
+    post::{PostOptions, PostStatus, Threading},
 };
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
+use workflows::campaign::ForCampaign;
 
 use super::view::{PostView, view};
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     auth::Caller,
     extract::{Id, Json},
     fields::Fields,
+    idempotency::IdSource,
     problem::{ApiResult, Code, Problem},
 };
 
@@ -92,6 +94,7 @@ pub(crate) async fn check_files(tx: &mut OrgTx, ids: &[AssetId], fields: &mut Fi
 pub(super) async fn update(
     State(app): State<App>,
     caller: Caller,
+    ids: IdSource,
     Id(id): Id<PostId>,
     Json(patch): Json<PostPatch>,
 ) -> ApiResult<axum::Json<PostView>> {
@@ -100,6 +103,7 @@ pub(super) async fn update(
     // From here on neither the lane nor a person changes the post until this is done.
     posts::lock(&mut tx, id).await?;
     let post = posts::require(&mut tx, id).await?;
+    let was = post.status;
     let PostPatch { assets, first_comment, disclosures, thread } = patch;
     let before = post.options;
     let options = PostOptions {
@@ -124,7 +128,16 @@ pub(super) async fn update(
         }
     }
     let post = posts::require(&mut tx, id).await?;
+    let reopened = (post.status == PostStatus::NeedsApproval && was != post.status).then_some(post.campaign_id);
     let shown = view(&mut tx, post).await?;
     tx.commit().await?;
+    if let Some(campaign) = reopened {
+        let asked = ForCampaign { org: caller.org };
+        let key = format!("{}:reopened", ids.0);
+        // The change counts whether or not people get a new deadline for it.
+        if let Err(error) = app.engine.send_object("Campaign", &campaign.to_string(), "reopened", &asked, &key).await {
+            tracing::warn!(%error, %campaign, "a post waits for a decision again, without a reminder or a deadline");
+        }
+    }
     Ok(axum::Json(shown))
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     super::{
-        entry::{Ends, callee, completions, is_background, number, target, took},
+        entry::{Ends, called_off, callee, completions, is_background, number, target, took},
+        parts::Part,
         status::{self, RunStatus},
         step::{Background, Invoked, Journal, Step, StepKind, WaitingFor},
         tables::{Entry, Invocation, InvocationId, Rows},
@@ -25,11 +26,14 @@ pub(super) struct Builder<'a> {
     shown: HashSet<InvocationId>,
     /// What was sent off to go on by itself and is not shown yet: each entry under the invocation in whose journal it stands, the last one first.
     later: Vec<Entry>,
+    /// What was asked to end by something in the tree.
+    called_off: HashSet<InvocationId>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(rows: &'a Rows) -> Self {
-        Self { rows, shown: HashSet::new(), later: Vec::new() }
+        let called_off = rows.entries.values().flatten().filter_map(called_off).collect();
+        Self { rows, shown: HashSet::new(), later: Vec::new(), called_off }
     }
 
     /// What was left aside while the tree was built: one after the other, each followed by what it sent off itself.
@@ -40,6 +44,17 @@ impl<'a> Builder<'a> {
             background.extend(self.send(&entry).map(|step| Background { invocation_id: entry.id.to_string(), step }));
         }
         background
+    }
+
+    /// Something that was joined to the run; `None` if it stands in the tree already.
+    pub(super) fn part(&mut self, part: &Part) -> Option<Step> {
+        if self.shown.contains(&part.invocation) {
+            return None;
+        }
+        let (invoked, children) = self.invocation(&part.invocation, None, Some(part.joined_at));
+        let (started_at, finished_at) = (invoked.started_at, invoked.finished_at);
+        let took_ms = took(started_at, finished_at);
+        Some(Step { started_at, took_ms, ..step_of(0, StepKind::Request, invoked, children) })
     }
 
     /// An invocation and its steps.
@@ -59,7 +74,12 @@ impl<'a> Builder<'a> {
             key: row.target_service_key.clone(),
             subject: self.rows.subjects.get(id).cloned(),
             status: Some(status),
-            started_at: if row.status == "scheduled" { None } else { row.running_at.or(row.created_at) },
+            started_at: match (row.status.as_str(), status) {
+                ("scheduled", _) => None,
+                // It was stopped while it waited for its turn.
+                (_, RunStatus::Cancelled) => row.running_at,
+                _ => row.running_at.or(row.created_at),
+            },
             finished_at: row.completed_at,
             deployment: row.pinned_deployment_id.clone(),
             journal,
@@ -72,18 +92,20 @@ impl<'a> Builder<'a> {
 
     /// An invocation that the engine does not know: not yet, or not any more.
     fn unknown(&self, id: &InvocationId, workflow: Option<String>, begun_at: Option<DateTime<Utc>>) -> Invoked {
-        let fresh = begun_at.is_some_and(|at| self.rows.read_at - at < ON_ITS_WAY);
+        // The engine forgets at once what is called off before it began.
+        let called_off = self.called_off.contains(id);
+        let fresh = !called_off && begun_at.is_some_and(|at| self.rows.read_at - at < ON_ITS_WAY);
         Invoked {
             invocation_id: id.to_string(),
             workflow: workflow.unwrap_or_default(),
             key: None,
             subject: None,
-            status: fresh.then_some(RunStatus::Queued),
-            started_at: if fresh { None } else { begun_at },
+            status: if called_off { Some(RunStatus::Cancelled) } else { fresh.then_some(RunStatus::Queued) },
+            started_at: if fresh || called_off { None } else { begun_at },
             finished_at: None,
             deployment: None,
             // Beyond the bounds of the tree nothing was asked for, so nothing can be said.
-            journal: if fresh || self.rows.truncated { Journal::Kept } else { Journal::Expired },
+            journal: if fresh || called_off || self.rows.truncated { Journal::Kept } else { Journal::Expired },
             failure: None,
             next_retry_at: None,
             waiting_for: None,
@@ -156,20 +178,7 @@ impl<'a> Builder<'a> {
             invoked.status = Some(RunStatus::Cancelled);
             invoked.started_at = None;
         }
-        Some(Step {
-            index: entry.index,
-            name: invoked.workflow.clone(),
-            kind,
-            status: invoked.status,
-            attempts: 1,
-            started_at: None,
-            took_ms: None,
-            failure: invoked.failure.clone(),
-            next_retry_at: invoked.next_retry_at,
-            waiting_for: invoked.waiting_for.clone(),
-            invoked: Some(invoked),
-            children,
-        })
+        Some(step_of(entry.index, kind, invoked, children))
     }
 
     /// The failed attempts of each command: how many, and what the last one said.
@@ -183,6 +192,24 @@ impl<'a> Builder<'a> {
             failed.1 = json.get("error_message").and_then(Value::as_str).unwrap_or_default().to_owned();
         }
         failures
+    }
+}
+
+/// A step that is an invocation, without its times.
+fn step_of(index: u32, kind: StepKind, invoked: Invoked, children: Vec<Step>) -> Step {
+    Step {
+        index,
+        name: invoked.workflow.clone(),
+        kind,
+        status: invoked.status,
+        attempts: 1,
+        started_at: None,
+        took_ms: None,
+        failure: invoked.failure.clone(),
+        next_retry_at: invoked.next_retry_at,
+        waiting_for: invoked.waiting_for.clone(),
+        invoked: Some(invoked),
+        children,
     }
 }
 

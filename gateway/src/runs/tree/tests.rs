@@ -7,7 +7,10 @@ use super::{
     super::step::{Journal, WaitingFor},
     *,
 };
-use crate::runs::tables::{Entry, Invocation};
+use crate::runs::{
+    parts::Part,
+    tables::{Entry, Invocation},
+};
 
 const TELL: &str = "inv_181jcAcAQzx805TjnVxuFslUlqauZxQORy";
 const CANCELLED: &str = "inv_16zDGbQP9vNG2trHw8vQeCkN6W2n813BkH";
@@ -122,10 +125,17 @@ fn work_that_was_sent_off_and_stopped_makes_the_tree_cancelled() {
     let mut rows = rows(include_str!("../recorded/done.json"));
     let begun = rows.invocations.values_mut().find(|row| row.status == "scheduled").unwrap();
     begun.status = "completed".into();
+    begun.running_at = Some(at("2026-11-21T01:40:32Z"));
     begun.completion_result = Some("failure".into());
     begun.completion_failure = Some("[409] cancelled".into());
     let stopped = tree(TELL, &rows);
     assert_eq!((stopped.root.status, stopped.status), (Some(Completed), Some(Cancelled)));
+
+    // The same while it waited for its turn: its time had come, and it never began.
+    rows.invocations.values_mut().find(|row| row.running_at == Some(at("2026-11-21T01:40:32Z"))).unwrap().running_at = None;
+    let called_off = tree(TELL, &rows);
+    assert_eq!((called_off.steps[3].status, called_off.steps[3].started_at), (Some(Cancelled), None));
+    assert_eq!(called_off.status, Some(Completed));
 }
 
 #[test]
@@ -161,6 +171,81 @@ fn a_timer_that_is_gone_before_its_time_was_cancelled() {
     assert_eq!((gone.steps[3].status, gone.steps[3].started_at, gone.status), (Some(Cancelled), None, Some(Completed)));
     rows.read_at = at("2026-11-21T02:41:00Z");
     assert_eq!(tree(TELL, &rows).steps[3].status, None, "it may have fired and been forgotten since");
+}
+
+/// A row of a journal in which `from` asks `to` to end.
+fn cancels(from: &str, to: &str) -> Entry {
+    let lite = json!({"Command": {"SendSignal": {"target_invocation_id": to, "signal_id": {"Index": 1}}}});
+    serde_json::from_value(json!({"id": from, "index": 99, "entry_type": "Command: SendSignal", "entry_lite_json": lite.to_string()}))
+        .unwrap()
+}
+
+#[test]
+fn a_timer_that_the_run_called_off_itself_is_known_to_be_off_at_once() {
+    let mut rows = rows(include_str!("../recorded/done.json"));
+    let timer = rows.invocations.values().find(|row| row.status == "scheduled").unwrap().id.clone();
+    rows.invocations.remove(&timer);
+    assert_eq!(tree(TELL, &rows).status, Some(Queued));
+    rows.add(Vec::new(), vec![cancels(TELL, &timer.to_string())], Vec::new());
+    let told = tree(TELL, &rows);
+    assert_eq!((told.steps[3].status, told.steps[3].started_at, told.status), (Some(Cancelled), None, Some(Completed)));
+    rows.read_at = at("2026-11-29T00:00:00Z");
+    assert_eq!(tree(TELL, &rows).steps[3].status, Some(Cancelled), "long after its time as well");
+}
+
+/// `Campaign/<handler>`, joined to `TELL`.
+fn joined(rows: &mut Rows, id: &str, handler: &str, status: &str) {
+    let row = json!({"id": id, "target_service_name": "Campaign", "target_service_key": "cmp", "target_handler_name": handler, "status": status,
+        "completion_result": "success", "running_at": "2026-11-21T01:40:31Z", "completed_at": "2026-11-21T01:40:36Z"});
+    rows.add(vec![serde_json::from_value(row).unwrap()], Vec::new(), Vec::new());
+    let part = Part { invocation: id.parse().unwrap(), joined_at: at("2026-11-21T01:40:31Z") };
+    rows.parts.entry(TELL.parse().unwrap()).or_default().push(part);
+}
+
+#[test]
+fn what_was_joined_stands_after_the_runs_own_steps_and_keeps_it_open() {
+    let mut rows = rows(include_str!("../recorded/done.json"));
+    rows.invocations.retain(|_, row| row.status != "scheduled");
+    rows.read_at = at("2026-11-21T01:41:00Z");
+    joined(&mut rows, "inv_1first", "decide", "completed");
+    joined(&mut rows, "inv_1second", "decide", "running");
+    // One that a step of the run called all the same stands where it was called.
+    let called = tree(TELL, &rows).steps[1].invoked.as_ref().unwrap().invocation_id.clone();
+    rows.parts.get_mut(&TELL.parse().unwrap()).unwrap().push(Part { invocation: called.parse().unwrap(), joined_at: rows.read_at });
+    let open = tree(TELL, &rows);
+    let requests: Vec<_> = open.steps[6..].iter().map(line).collect();
+    assert_eq!(
+        requests,
+        [
+            (0, "Campaign/decide", StepKind::Request, Some(Completed), 1, Some(5000)),
+            (0, "Campaign/decide", StepKind::Request, Some(Running), 1, Some(5000))
+        ]
+    );
+    assert_eq!((open.status, open.finished_at, open.parts), (Some(Running), None, 3));
+
+    rows.invocations.get_mut(&"inv_1second".parse().unwrap()).unwrap().status = "completed".into();
+    let over = tree(TELL, &rows);
+    assert_eq!((over.status, over.finished_at), (Some(Completed), Some(at("2026-11-21T01:40:36Z"))));
+    rows.invocations.get_mut(&"inv_1second".parse().unwrap()).unwrap().completion_result = Some("failure".into());
+    assert_eq!(tree(TELL, &rows).status, Some(Failed), "nobody else would say so");
+}
+
+#[test]
+fn a_run_whose_campaign_was_stopped_is_cancelled_and_one_of_which_the_beginning_is_forgotten_shows_what_goes_on() {
+    let mut rows = rows(include_str!("../recorded/done.json"));
+    rows.invocations.retain(|_, row| row.status != "scheduled");
+    rows.read_at = at("2026-11-21T01:41:00Z");
+    joined(&mut rows, "inv_1stop", "cancel", "running");
+    assert_eq!(tree(TELL, &rows).status, Some(Running));
+    rows.invocations.get_mut(&"inv_1stop".parse().unwrap()).unwrap().status = "completed".into();
+    assert_eq!(tree(TELL, &rows).status, Some(Cancelled));
+
+    rows.read_at = at("2026-11-29T00:00:00Z");
+    rows.invocations.remove(&TELL.parse().unwrap());
+    rows.entries.clear();
+    assert_eq!(tree(TELL, &rows).status, None, "nobody knows what it all came to");
+    joined(&mut rows, "inv_1later", "decide", "running");
+    assert_eq!((tree(TELL, &rows).status, tree(TELL, &rows).root.journal), (Some(Running), Journal::Expired));
 }
 
 #[test]

@@ -6,7 +6,10 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::{engine::EngineError, runs::tables::Entry};
+use crate::runs::{
+    parts::{Part, ReadError},
+    tables::Entry,
+};
 
 const RUN: &str = "inv_1run";
 
@@ -29,7 +32,7 @@ impl Script {
 }
 
 impl Tables for Script {
-    fn read<'a>(&'a self, _: &'a InvocationId, _: &'a Rows) -> BoxFuture<'a, Result<Rows, EngineError>> {
+    fn read<'a>(&'a self, _: &'a InvocationId, _: &'a Rows) -> BoxFuture<'a, Result<Rows, ReadError>> {
         async {
             self.permits.acquire().await.unwrap().forget();
             self.reads.fetch_add(1, Ordering::SeqCst);
@@ -61,7 +64,7 @@ fn rows(steps: u32, status: &str) -> Rows {
 
 fn watch(watchers: &Watchers, script: &Arc<Script>, last: Option<&str>) -> Watcher {
     let tables: Arc<dyn Tables> = Arc::clone(script) as Arc<dyn Tables>;
-    watchers.watch(&tables, &RUN.parse().unwrap(), Utc::now(), last)
+    watchers.watch(&tables, &RUN.parse().unwrap(), Utc::now(), 0, last)
 }
 
 fn names(updates: &[Update]) -> Vec<String> {
@@ -152,4 +155,32 @@ async fn nobody_watching_ends_the_asking_and_somebody_starts_it_again() {
         all.extend(names(&updates));
     }
     assert_eq!(all, ["step.2", "status", "done"]);
+}
+
+#[tokio::test]
+async fn a_run_that_was_over_goes_on_for_those_who_look_again_once_something_was_joined_to_it() {
+    let mut joined = rows(1, "completed");
+    let decision = json!({"id": "inv_1decision", "target_service_name": "Campaign", "target_handler_name": "decide", "status": "completed",
+        "completion_result": "success"});
+    joined.add(vec![serde_json::from_value(decision).unwrap()], Vec::new(), Vec::new());
+    joined.parts.insert(RUN.parse().unwrap(), vec![Part { invocation: "inv_1decision".parse().unwrap(), joined_at: Utc::now() }]);
+    let (watchers, script) = (Watchers::default(), Script::new(vec![rows(1, "completed"), joined]));
+    script.permits.add_permits(2);
+    let mut first = watch(&watchers, &script, None);
+    let told = first.next().await.unwrap();
+    assert_eq!(names(&told), ["step.0", "status", "done"]);
+    assert_eq!(first.next().await, None);
+
+    let tables: Arc<dyn Tables> = Arc::clone(&script) as Arc<dyn Tables>;
+    let again = |parts| watchers.watch(&tables, &RUN.parse().unwrap(), Utc::now(), parts, Some(&told.last().unwrap().id));
+    assert!(again(0).is_over());
+    let mut back = again(1);
+    assert!(!back.is_over());
+    assert_eq!(names(&back.next().await.unwrap()), ["Campaign/decide", "done"]);
+    assert_eq!(back.next().await, None);
+    let all = watch(&watchers, &script, None).next().await.unwrap();
+    assert_eq!(names(&all), ["step.0", "status", "Campaign/decide", "done"], "it is over again");
+    let decision: Value = serde_json::from_str(&all[2].data).unwrap();
+    assert_eq!((&decision["invocation_id"], &decision["index"]), (&"inv_1decision".into(), &0.into()));
+    assert_eq!(script.reads(), 2);
 }

@@ -2,7 +2,7 @@
 
 use activities::{ActivityError, publishing, store::posts};
 use domain::{
-    ids::{OrgId, PostId},
+    ids::{CampaignId, OrgId, PostId},
     post::PostStatus,
     schedule::lateness::Held,
 };
@@ -57,6 +57,7 @@ impl Connector {
         Ok(())
     }
 
+    /// Takes the post out of its way as `to`. Returns the campaign that it belongs to, if it is still there.
     pub(super) async fn hold_back(
         &self,
         ctx: &ObjectContext<'_>,
@@ -64,14 +65,16 @@ impl Connector {
         id: PostId,
         to: PostStatus,
         note: String,
-    ) -> Result<(), TerminalError> {
-        step(ctx, &self.world, "store.hold_back", Retry::Always, move |w| async move {
+    ) -> Result<Option<CampaignId>, TerminalError> {
+        let campaign = step(ctx, &self.world, "store.hold_back", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
             posts::advance(&mut tx, id, &[PostStatus::Publishing, PostStatus::Scheduled], to, Some(&note)).await?;
-            tx.commit().await
+            let post = posts::get(&mut tx, id).await?;
+            tx.commit().await?;
+            Ok(post.map(|post| post.campaign_id))
         })
         .await?;
-        Ok(())
+        Ok(campaign)
     }
 
     /// A person is asked; the note says which parts are out.
