@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::{platform::Platform, post::PostStatus};
 use reqwest::Method;
 use sandbox::fault::{Endpoint, Fault};
-use serde_json::{Value, json};
+use serde_json::json;
 use workflows::world::WorkflowSettings;
 
 use super::desk::{Desk, named, one};
@@ -102,6 +102,6 @@ async fn a_post_behind_a_rate_window_keeps_its_own_run_open_until_it_is_out() ->
     desk.newsroom.is_there_once(second).await?;
     let lane = one(&shown, "Connector/go_on");
     assert_eq!(named(lane, "mastodon.submit").len(), 2, "{shown:#}");
-    assert_eq!(shown["steps"].as_array().unwrap().iter().filter(|step| step["kind"] == Value::from("request")).count(), 2);
+    assert_eq!(shown["steps"].as_array().unwrap().iter().filter(|step| step["kind"] == "request").count(), 2);
     Ok(())
 }
