@@ -72,12 +72,12 @@ impl Connector {
     async fn publish(&self, ctx: ObjectContext<'_>, input: Json<PublishPost>) -> Result<(), TerminalError> {
         let mut lane = Lane::load(&ctx).await?;
         let post = input.into_inner();
+        let own = post.post_id;
+        lane.enqueue(&ctx, post.clone());
         if let Some(timer) = lane.timer() {
             // It is sent from there, so that its run waits for that.
             self.join(&ctx, &post, timer.to_owned()).await?;
         }
-        let own = post.post_id;
-        lane.enqueue(&ctx, post);
         self.work_off(&ctx, lane, Some(own)).await
     }
 

@@ -171,7 +171,7 @@ proptest! {
                 Act::HoldForTimer => {
                     model.epoch += 1;
                     prop_assert_eq!(lane.hold_until_timer(), model.epoch);
-                    model.hold = Some(Hold::Timer { epoch: model.epoch });
+                    model.hold = Some(Hold::Timer { epoch: model.epoch, invocation: None });
                     lane.save(&memory);
                 }
                 Act::HoldForReconnect => {
@@ -181,7 +181,7 @@ proptest! {
                 }
                 Act::Timer { late } => {
                     let epoch = model.epoch.saturating_sub(u64::from(late));
-                    let in_force = model.hold == Some(Hold::Timer { epoch });
+                    let in_force = model.hold == Some(Hold::Timer { epoch, invocation: None });
                     prop_assert_eq!(lane.release(epoch), in_force);
                     if in_force {
                         model.hold = None;
@@ -293,4 +293,18 @@ fn a_lane_of_an_older_build_goes_on_in_its_order() {
         assert_eq!(memory.pop(), Some(post(n, 1)));
     }
     assert_eq!(memory.waiting(), []);
+}
+
+#[test]
+fn a_lane_knows_the_timer_that_holds_it() {
+    let mut lane = Lane::default();
+    let epoch = lane.hold_until_timer();
+    assert_eq!(lane.timer(), None);
+    lane.timer_is("inv_1timer");
+    assert_eq!(lane.timer(), Some("inv_1timer"));
+    // A head that an older build wrote names none.
+    let old: Lane = serde_json::from_str(r#"{"queue": [], "hold": {"for": "timer", "epoch": 3}, "epoch": 3}"#).unwrap();
+    assert_eq!(old.timer(), None);
+    assert!(!lane.release(epoch + 1) && lane.release(epoch));
+    assert_eq!(lane.timer(), None);
 }
