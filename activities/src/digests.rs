@@ -85,9 +85,7 @@ fn period(rhythm: domain::schedule::Rhythm, to: DateTime<Utc>, running: bool) ->
 pub async fn summarise(models: &Models, data: &DigestData) -> ActivityResult<String> {
     let language = data.language();
     let facts = digest::facts(data, language);
-    let (from, to) = data.period.on_the_wall();
-    // Without a word of any language: what is written around it is the model's, in the language of the digest.
-    let period = format!("{from} – {to} ({})", data.period.timezone);
+    let period = digest::period(data, language);
     let prompt = prompt::Digest { brand: &data.brand, language, period: &period, facts: &facts }.prompt();
     let request = CompletionRequest { prompt, temperature: Some(0.2), max_tokens: SUMMARY_TOKENS, purpose: Purpose::Digest };
     let completed = models.complete(&request, &mut |_| {}).await?;

@@ -6,6 +6,7 @@ use chrono::Utc;
 use domain::{
     brand::Brand,
     brief::{Brief, Language},
+    hashtags::refuses_hashtags,
     ids::{BrandId, CampaignId, LinkId, PostId, VariantId, VoiceId},
     platform::{Platform, TextLimits},
     policy::{Lint, MediaFacts, PolicyContext, Severity, lint_post, risk},
@@ -51,6 +52,12 @@ pub struct DraftInputs {
     pub voice_id: Option<VoiceId>,
     /// That voice as sentences of a prompt.
     pub voice: Vec<String>,
+    /// Some of the posts that it was learned from, in the language of the post.
+    #[serde(default)]
+    pub examples: Vec<String>,
+    /// Whether brand, brief or voice want no hashtags.
+    #[serde(default)]
+    pub no_hashtags: bool,
     /// What the post has beside its text.
     #[serde(default)]
     pub options: PostOptions,
@@ -114,6 +121,7 @@ impl DraftInputs {
             limits: self.limits,
             language: self.language,
             voice: &self.voice,
+            examples: &self.examples,
             rules: &[],
             angle: Angle::of(usize::try_from(position).unwrap_or_default()),
         }
@@ -155,9 +163,12 @@ pub fn link_id(variant: VariantId) -> LinkId {
 pub async fn inputs(tx: &mut OrgTx, post: PostId) -> ActivityResult<DraftInputs> {
     let behind = writing::behind(tx, post).await?;
     let language = behind.language;
-    let (voice_id, voice) = match behind.voice {
-        Some((id, profile)) => (Some(id), profile.prompt_lines(language)),
-        None => (None, Vec::new()),
+    let said = std::iter::once(&behind.brand.guidelines).chain(&behind.brief.constraints);
+    let no_hashtags =
+        behind.voice.as_ref().is_some_and(|(_, profile)| profile.refuses_hashtags()) || said.into_iter().any(|text| refuses_hashtags(text));
+    let (voice_id, voice, examples) = match behind.voice {
+        Some((id, mut profile)) => (Some(id), profile.prompt_lines(language), profile.samples.remove(&language).unwrap_or_default()),
+        None => (None, Vec::new(), Vec::new()),
     };
     let media = publishing::facts(tx, &behind.options.assets, Utc::now()).await?;
     Ok(DraftInputs {
@@ -171,6 +182,8 @@ pub async fn inputs(tx: &mut OrgTx, post: PostId) -> ActivityResult<DraftInputs>
         limits: TextLimits::from(behind.platform).with_instance(behind.max_characters.and_then(|n| u32::try_from(n).ok()), None),
         voice_id,
         voice,
+        examples,
+        no_hashtags,
         wanted: behind.campaign_cancelled_at.is_none() && behind.status != PostStatus::Cancelled,
     })
 }

@@ -305,6 +305,8 @@ mod tests {
             limits: TextLimits::from(Platform::Mastodon),
             voice_id: None,
             voice: Vec::new(),
+            examples: Vec::new(),
+            no_hashtags: false,
             wanted: true,
         }
     }

@@ -23,7 +23,7 @@ pub mod render;
 mod words;
 
 pub use check::{Unusable, check_summary};
-pub use plain::{facts, plain_summary};
+pub use plain::{facts, period, plain_summary};
 pub use render::{render_html, render_text, subject};
 
 /// How many posts the lists of best and worst hold at most.

@@ -1,5 +1,6 @@
 //! Which hashtags go with a text: the brand's own, what performed, and what the text itself is about; none that is banned or spam.
 
+mod refused;
 mod spam;
 mod stop_words;
 
@@ -13,7 +14,7 @@ use crate::{
     text::{EntityKind, entities},
 };
 
-pub use self::spam::is_spammy;
+pub use self::{refused::refuses_hashtags, spam::is_spammy};
 
 /// How a hashtag did in earlier posts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub struct Sources<'a> {
     pub performed: &'a [Performed],
     /// Tags and phrases that must not appear, through any disguise (see [`crate::policy`]).
     pub banned: &'a [String],
+    /// Whether brand, brief or voice want no tags at all. Then there are none, however well some did; what a disclosure says is no tag in this sense.
+    pub refused: bool,
 }
 
 /// A brand's own tag is wanted before anything that was only observed.
@@ -73,6 +76,9 @@ struct Candidate {
 /// it only did well, for the language of earlier posts is not known; the brand's own tags are the brand's affair.
 #[must_use]
 pub fn rank(sources: &Sources<'_>, platform: Platform) -> Vec<String> {
+    if sources.refused {
+        return Vec::new();
+    }
     let capabilities = platform.capabilities();
     let present: Vec<String> =
         entities(sources.text, platform).into_iter().filter(|e| e.kind == EntityKind::Hashtag).map(|e| key(&e.value)).collect();
@@ -218,7 +224,20 @@ mod tests {
         let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let performed: Vec<Performed> = performed.iter().map(|(tag, score)| Performed { tag: (*tag).to_owned(), score: *score }).collect();
         let (brand, banned) = (own(brand), own(banned));
-        rank(&Sources { text, about: "", language: Language::EN, brand: &brand, performed: &performed, banned: &banned }, platform)
+        rank(
+            &Sources { text, about: "", language: Language::EN, brand: &brand, performed: &performed, banned: &banned, refused: false },
+            platform,
+        )
+    }
+
+    #[test]
+    fn whoever_refuses_tags_gets_none_however_well_some_did() {
+        let brand = ["LarkspurBread".to_owned()];
+        let performed = [Performed { tag: "bread".to_owned(), score: 1.0 }];
+        let text = "Fresh Bread from the Oven, and more bread.";
+        let wanted = Sources { text, about: "", language: Language::EN, brand: &brand, performed: &performed, banned: &[], refused: false };
+        assert!(!rank(&wanted, Platform::Mastodon).is_empty());
+        assert!(rank(&Sources { refused: true, ..wanted }, Platform::Mastodon).is_empty());
     }
 
     #[test]
@@ -284,7 +303,7 @@ mod tests {
     }
 
     fn of_text(code: &str, text: &str, about: &str) -> Vec<String> {
-        let sources = Sources { text, about, language: code.parse().unwrap(), brand: &[], performed: &[], banned: &[] };
+        let sources = Sources { text, about, language: code.parse().unwrap(), brand: &[], performed: &[], banned: &[], refused: false };
         rank(&sources, Platform::Mastodon)
     }
 
@@ -331,14 +350,14 @@ mod tests {
                 format!("{written}{after}")
             }).collect();
             let performed: Vec<Performed> = picked.iter().map(|(index, ..)| Performed { tag: raised(words[index.index(words.len())]), score: 1.0 }).collect();
-            let sources = Sources { text: &text, about: &text, language: code.parse().unwrap(), brand: &[], performed: &performed, banned: &[] };
+            let sources = Sources { text: &text, about: &text, language: code.parse().unwrap(), brand: &[], performed: &performed, banned: &[], refused: false };
             prop_assert_eq!(rank(&sources, Platform::Mastodon), Vec::<String>::new(), "{}", text);
         }
 
         #[test]
         fn every_tag_is_one_on_its_platform(text in r"\PC{0,60}", brand in prop::collection::vec(r"\PC{0,12}", 0..4)) {
             for platform in Platform::ALL {
-                let sources = Sources { text: &text, about: &text, language: Language::DE, brand: &brand, performed: &[], banned: &[] };
+                let sources = Sources { text: &text, about: &text, language: Language::DE, brand: &brand, performed: &[], banned: &[], refused: false };
                 let tags = rank(&sources, *platform);
                 prop_assert!(tags.len() <= platform.capabilities().max_hashtags as usize);
                 prop_assert_eq!(&tags, &rank(&sources, *platform));

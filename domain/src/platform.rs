@@ -22,7 +22,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::capabilities::{
-    Capabilities, Connect, Counting, Credential, Disclosure, ImageRules, MediaRules, MentionSyntax, Rate, Requirement, StepNames,
+    Capabilities, Connect, Counting, Credential, Disclosure, ImageRules, MediaRules, MentionSyntax, OnlyOn, Rate, Requirement, StepNames,
     TagSyntax, VideoRules,
 };
 

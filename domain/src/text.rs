@@ -3,6 +3,7 @@
 mod compose;
 mod entities;
 mod length;
+mod shorten;
 mod split;
 mod weighted;
 mod written;
@@ -14,6 +15,7 @@ pub use self::{
     compose::compose,
     entities::{Entity, EntityKind, entities},
     length::{TextLength, length},
+    shorten::shorten,
     split::{DoesNotFit, split},
     written::{Added, as_written, replace_link},
 };

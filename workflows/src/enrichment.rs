@@ -59,6 +59,7 @@ impl Enrichment {
                 brand: &found.brand_tags,
                 performed: &found.performed,
                 banned: &inputs.brand.banned_phrases,
+                refused: inputs.no_hashtags,
             };
             let tags = rank(&sources, inputs.platform());
             let (content, kept) = inputs.body(short.as_deref(), &tags).compose(&draft.content);

@@ -238,7 +238,7 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
 /// Whether [`mentions`] is to be asked before `text` is frozen: it mentions accounts, and the platform knows them by their id only.
 #[must_use]
 pub fn needs_ids(platform: Platform, text: &str) -> bool {
-    adapter(platform).needs_ids(text)
+    platform.capabilities().steps.resolve_mentions.is_some() && adapter(platform).needs_ids(text)
 }
 
 /// The platform's ids of the accounts that `text` mentions, by their handles as [`Part::mentions`] takes them. A handle that nobody has is left out.

@@ -278,3 +278,16 @@ fn handles_are_compared_as_people_write_them() {
     assert!(!same_handle("anna", "ann@social.example"));
     assert!(same_handle("ann.bsky.social", "ann.bsky.social"));
 }
+
+#[test]
+fn only_a_platform_whose_data_say_so_is_asked_for_the_ids_of_who_is_mentioned() {
+    let mut by_id = Vec::new();
+    for &platform in Platform::ALL {
+        let step = platform.capabilities().steps.resolve_mentions;
+        // An adapter that looks for ids and a table that has no step for it would never meet.
+        assert_eq!(adapter(platform).needs_ids("Hello @ann.example.com, well done"), step.is_some(), "{platform}");
+        assert!(!needs_ids(platform, "Hello"), "{platform}");
+        by_id.extend(step);
+    }
+    assert_eq!(by_id, ["bluesky.resolve_mentions"]);
+}

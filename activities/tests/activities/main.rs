@@ -8,6 +8,7 @@ mod desk;
 mod films;
 mod linkedin;
 mod mail;
+mod manner;
 mod mastodon;
 mod media;
 mod meta;

@@ -89,7 +89,7 @@ pub(crate) fn brief() -> Brief {
 }
 
 pub(crate) fn draft<'a>(brand: &'a Brand, brief: &'a Brief, language: Language, variant: usize) -> Draft<'a> {
-    Draft { brand, brief, limits: Platform::Bluesky.into(), language, voice: &[], rules: &[], angle: Angle::of(variant) }
+    Draft { brand, brief, limits: Platform::Bluesky.into(), language, voice: &[], examples: &[], rules: &[], angle: Angle::of(variant) }
 }
 
 #[tokio::test]

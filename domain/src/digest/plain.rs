@@ -28,6 +28,12 @@ pub fn facts(data: &DigestData, language: Language) -> Vec<String> {
     sentences
 }
 
+/// The stretch of time that a digest covers, as people of its language write it, in its own zone.
+#[must_use]
+pub fn period(data: &DigestData, language: Language) -> String {
+    Words::of(language).period(&data.period)
+}
+
 fn changed(change: &Change, words: &Words) -> String {
     let percent = change.percent.map(|percent| {
         let sign = if percent > 0 { "+" } else { "" };

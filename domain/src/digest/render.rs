@@ -14,16 +14,23 @@ use crate::{brief::Language, metrics::Metric};
 #[must_use]
 pub fn subject(data: &DigestData, language: Language) -> String {
     let (from, to) = data.period.on_the_wall();
-    let title = Words::of(language).title.replace("{brand}", &one_line(&data.brand));
-    format!("{title}: {} \u{2013} {}", from.naive().date(), to.naive().date())
+    let words = Words::of(language);
+    let title = words.title.replace("{brand}", &one_line(&data.brand));
+    format!("{title}: {} \u{2013} {}", words.day(from.naive()), words.day(to.naive()))
 }
 
 /// The digest as plain text; `summary` is the model's words or those of [`super::plain_summary`].
 #[must_use]
 pub fn render_text(data: &DigestData, summary: &str, language: Language) -> String {
     let words = Words::of(language);
-    let mut lines =
-        vec![title(data, words), period(data), String::new(), summary.trim().to_owned(), String::new(), words.figures.to_owned()];
+    let mut lines = vec![
+        title(data, words),
+        words.period(&data.period),
+        String::new(),
+        summary.trim().to_owned(),
+        String::new(),
+        words.figures.to_owned(),
+    ];
     for (name, now, before) in figures(data, words) {
         lines.push(format!("- {name}: {now} ({}: {before})", words.before));
     }
@@ -52,7 +59,7 @@ pub fn render_html(data: &DigestData, summary: &str, language: Language) -> Stri
          <div style=\"max-width:600px;margin:0 auto\">\n<h1 style=\"font-size:22px;margin:0 0 4px\">{title}</h1>\n\
          <p style=\"color:#555555;margin:0 0 16px\">{}</p>\n",
         words.language,
-        escape(&period(data)),
+        escape(&words.period(&data.period)),
     );
     for paragraph in summary.trim().split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
         html.push_str(&format!("<p style=\"line-height:1.5\">{}</p>\n", escape(paragraph).replace('\n', "<br>")));
@@ -94,11 +101,6 @@ pub fn render_html(data: &DigestData, summary: &str, language: Language) -> Stri
 
 fn title(data: &DigestData, words: &Words) -> String {
     words.title.replace("{brand}", &one_line(&data.brand))
-}
-
-fn period(data: &DigestData) -> String {
-    let (from, to) = data.period.on_the_wall();
-    format!("{} \u{2013} {} ({})", from.to_string().replace('T', " "), to.to_string().replace('T', " "), data.period.timezone)
 }
 
 /// Every counter that anybody told in either period, and the click rate where it can be computed: its name, now, before.

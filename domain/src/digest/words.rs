@@ -1,11 +1,17 @@
 //! The fixed words of a digest, per language, and how the language writes numbers.
 
+use chrono::{Datelike as _, NaiveDateTime, Timelike as _};
+
+use super::Period;
 use crate::{brief::Language, metrics::Metric};
 
 /// What a digest says around its numbers.
 pub(super) struct Words {
     pub(super) language: Language,
     thousands: char,
+    /// What follows the number of a day.
+    ordinal: &'static str,
+    months: [&'static str; 12],
     pub(super) percent: &'static str,
     metrics: [&'static str; 7],
     pub(super) title: &'static str,
@@ -30,6 +36,8 @@ pub(super) struct Words {
 const EN: Words = Words {
     language: Language::EN,
     thousands: ',',
+    ordinal: "",
+    months: ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"],
     percent: "%",
     metrics: ["likes", "comments", "shares", "saves", "impressions", "clicks", "new followers"],
     title: "How {brand} did",
@@ -54,6 +62,8 @@ const EN: Words = Words {
 const DE: Words = Words {
     language: Language::DE,
     thousands: '.',
+    ordinal: ".",
+    months: ["Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"],
     percent: "\u{a0}%",
     metrics: ["Likes", "Kommentare", "Weiterleitungen", "Lesezeichen", "Anzeigen", "Klicks", "neue Follower"],
     title: "So lief es für {brand}",
@@ -99,6 +109,19 @@ impl Words {
         text
     }
 
+    /// A stretch of time as people write it, in its zone: `20 November 2026, 18:00 – 21 November 2026, 07:52 (Europe/Berlin)`; of one day, the day once.
+    pub(super) fn period(&self, period: &Period) -> String {
+        let (from, to) = period.on_the_wall();
+        let (from, to) = (from.naive(), to.naive());
+        let end = if from.date() == to.date() { clock(to) } else { format!("{}, {}", self.day(to), clock(to)) };
+        format!("{}, {} \u{2013} {end} ({})", self.day(from), clock(from), period.timezone)
+    }
+
+    /// `21 November 2026`, `21. November 2026`.
+    pub(super) fn day(&self, at: NaiveDateTime) -> String {
+        format!("{}{} {} {}", at.day(), self.ordinal, self.months[at.month0() as usize], at.year())
+    }
+
     /// A rate in per cent with one decimal.
     pub(super) fn rate(&self, rate: f64) -> String {
         let text = format!("{:.1}{}", rate * 100.0, self.percent);
@@ -110,4 +133,9 @@ impl Words {
         let [one, many] = forms;
         if n == 1 { one.to_owned() } else { many.replace("{n}", &self.number(i64::try_from(n).unwrap_or(i64::MAX))) }
     }
+}
+
+/// Hours and minutes: seconds are of no use to anybody who reads how a day went.
+fn clock(at: NaiveDateTime) -> String {
+    format!("{:02}:{:02}", at.hour(), at.minute())
 }

@@ -12,7 +12,7 @@ use crate::{metrics::Metric, publication::SendClass};
 pub(super) static CAPABILITIES: Capabilities = Capabilities {
     name: "bluesky",
     title: "Bluesky",
-    steps: steps!("bluesky"),
+    steps: steps!("bluesky", mentions by id),
     counting: Counting::Graphemes,
     max_units: 300,
     max_bytes: Some(3000),
@@ -42,6 +42,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Saves],
     class: SendClass::A,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "The record's key is chosen before sending: a repetition writes the same record, and a look-up by the key tells whether it is there.",
     connect: Connect::Credentials(&[

@@ -45,8 +45,10 @@ pub struct Capabilities {
     pub disclosures: &'static [Disclosure],
     /// Which counters the platform tells.
     pub metrics: &'static [Metric],
-    /// The best class that an account can have here; a server or a kind of account may have less, see `publication::send_class`.
+    /// The best class that an account can have here, see `publication::send_class`.
     pub class: SendClass,
+    /// Which accounts have that class, where not all have.
+    pub class_only_on: Option<OnlyOn>,
     /// For how many minutes after the first send the platform's own key against repetitions is relied on; 0 where it has none.
     pub key_minutes: u32,
     /// How sending once is kept here, and where that ends, in words for people.
@@ -82,6 +84,15 @@ impl Capabilities {
     }
 }
 
+/// Which accounts have a platform's best class, and what the others have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnlyOn {
+    /// The software of the account's server (NodeInfo's `software.name`), or the kind of account, that has it; in lower case.
+    pub software: &'static [&'static str],
+    /// The class of every other account.
+    pub others: SendClass,
+}
+
 /// What the steps of a publication are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepNames {
@@ -91,15 +102,24 @@ pub struct StepNames {
     pub submit: &'static str,
     /// Looking whether it arrived.
     pub look_up: &'static str,
+    /// Finding the ids of the accounts that a post mentions; `None` where the platform takes mentions as they are written, and there is no such step.
+    pub resolve_mentions: Option<&'static str>,
 }
 
-/// The names of a platform's steps, from its own name.
+/// The names of a platform's steps, from its own name; and whether it knows mentioned accounts by an id.
 macro_rules! steps {
     ($name:literal) => {
         $crate::platform::StepNames {
             stage: concat!($name, ".stage"),
             submit: concat!($name, ".submit"),
             look_up: concat!($name, ".look_up"),
+            resolve_mentions: None,
+        }
+    };
+    ($name:literal, mentions by id) => {
+        $crate::platform::StepNames {
+            resolve_mentions: Some(concat!($name, ".resolve_mentions")),
+            ..$crate::platform::capabilities::steps!($name)
         }
     };
 }

@@ -1,7 +1,8 @@
 //! Discord, through a bot, or through a channel's webhook.
 
 use super::{
-    Capabilities, Connect, Counting, Credential, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, VideoRules, capabilities::steps,
+    Capabilities, Connect, Counting, Credential, ImageRules, MediaRules, MentionSyntax, OnlyOn, Rate, TagSyntax, VideoRules,
+    capabilities::steps,
 };
 use crate::{metrics::Metric, publication::SendClass};
 
@@ -49,6 +50,8 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes],
     class: SendClass::B,
+    // A webhook can neither name its messages nor list them; a bot can do both.
+    class_only_on: Some(OnlyOn { software: &["bot"], others: SendClass::F }),
     stages_text: false,
     key_minutes: 2,
     send_once: "A bot gives every message a number that Discord recognises for a few minutes; later the message is looked for in the channel. A \

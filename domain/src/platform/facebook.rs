@@ -44,6 +44,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Impressions, Metric::Clicks],
     class: SendClass::C,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "A post is made unpublished first, under the id that it keeps; publishing it again changes nothing, and whether it is public can be asked. \
                 A first comment is looked for among the comments.",

@@ -43,6 +43,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Impressions, Metric::Clicks],
     class: SendClass::D,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "LinkedIn refuses a post that the account has just made and names it, so that the same post can be sent again for half an hour; an \
                 organisation's posts are looked through besides. LinkedIn documents neither this nor for how long it holds. Whether a member's \

@@ -1,11 +1,18 @@
 //! Mastodon, and the servers that speak its API.
 
 use super::{
-    Capabilities, Connect, Counting, Credential, ImageRules, MediaRules, MentionSyntax, Rate, TagSyntax, VideoRules, capabilities::steps,
+    Capabilities, Connect, Counting, Credential, ImageRules, MediaRules, MentionSyntax, OnlyOn, Rate, TagSyntax, VideoRules,
+    capabilities::steps,
 };
 use crate::{metrics::Metric, publication::SendClass};
 
 const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Server software that speaks Mastodon's API and is known to honour `Idempotency-Key`, as NodeInfo names it.
+///
+/// Mastodon itself and forks of it that keep `PostStatusService` and report their own name. Others stay class E: snac was seen to post twice under
+/// one key, GoToSocial and Pixelfed do not handle it.
+const HONOURS_KEYS: &[&str] = &["mastodon", "hometown"];
 
 // 500, 23 and the counting: `StatusLengthValidator` in mastodon/mastodon (`MAX_CHARS`, `URL_PLACEHOLDER_CHARS`, `each_grapheme_cluster`,
 // entities extracted with `extract_url_without_protocol: false`). 4 media: `configuration.statuses.max_media_attachments` of
@@ -50,6 +57,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares],
     class: SendClass::B,
+    class_only_on: Some(OnlyOn { software: HONOURS_KEYS, others: SendClass::E }),
     // Mastodon keeps a key for 3600 s from the moment it stored the status (`PostStatusService`, `redis.setex(.., 3_600, ..)`); five minutes are
     // kept back for a second request that is slow itself.
     key_minutes: 55,

@@ -42,6 +42,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments],
     class: SendClass::E,
+    class_only_on: None,
     stages_text: false,
     key_minutes: 0,
     send_once: "Every message carries the number of its post in its metadata; before anything is sent again, the channel's messages are searched for \

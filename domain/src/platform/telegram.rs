@@ -43,6 +43,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[],
     class: SendClass::F,
+    class_only_on: None,
     stages_text: false,
     key_minutes: 0,
     send_once: "A bot can neither name its messages nor read what is in a chat: every message is sent at most once, and a person is asked when the \

@@ -45,6 +45,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Impressions],
     class: SendClass::C,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "A post is a container first, which can be published once; its state tells whether it was, and is asked before anything is sent again.",
     connect: Connect::OAuth {

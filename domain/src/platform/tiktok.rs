@@ -52,6 +52,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[Disclosure::PaidPartnership, Disclosure::OwnBrand, Disclosure::AiGenerated],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Impressions],
     class: SendClass::C,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "A video is announced first, and nobody sees it until its last piece is up; its state can be asked for by the number that TikTok gave. \
                 Photos are published by the announcement itself: without an answer there is no number to ask by, and unless the account's list shows the \

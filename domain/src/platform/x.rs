@@ -47,6 +47,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[Disclosure::PaidPartnership, Disclosure::AiGenerated],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Saves, Metric::Impressions, Metric::Clicks],
     class: SendClass::D,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "X refuses a text that the account has just posted, but does not say which post that is: before anything is sent again, the post is \
                 looked for among the account's own, by its media, its link or its text.",

@@ -46,6 +46,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[Disclosure::PaidPartnership, Disclosure::AiGenerated],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Impressions],
     class: SendClass::C,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "A video is uploaded into a session that nobody can see, up to its last piece; sending that piece publishes it. The session tells afterwards \
                 whether the video is complete, and which it is. A comment is looked for under its video before it is sent again. Videos of an application \

@@ -78,6 +78,8 @@ pub struct Draft<'a> {
     pub language: Language,
     /// Sentences that describe the brand's voice, from its trained profile; empty before the first training.
     pub voice: &'a [String],
+    /// Posts of the brand's own in that language, to write like; empty before the first training.
+    pub examples: &'a [String],
     /// Sentences that state further policy, beyond what brand and brief forbid.
     pub rules: &'a [String],
     /// What sets this variant apart.
@@ -140,6 +142,10 @@ impl Draft<'_> {
         if !self.voice.is_empty() {
             user.push_str("\nThe brand's voice\n");
             push_each(&mut user, "voice", self.voice);
+        }
+        if !self.examples.is_empty() {
+            user.push_str("\nPosts that the brand wrote itself: write as they are written, and take no facts from them\n");
+            push_each(&mut user, "example", self.examples);
         }
         user
     }
@@ -215,14 +221,16 @@ mod tests {
     }
 
     fn draft<'a>(brand: &'a Brand, brief: &'a Brief, voice: &'a [String], rules: &'a [String]) -> Draft<'a> {
-        Draft { brand, brief, limits: Platform::Mastodon.into(), language: Language::DE, voice, rules, angle: Angle::of(0) }
+        Draft { brand, brief, limits: Platform::Mastodon.into(), language: Language::DE, voice, examples: &[], rules, angle: Angle::of(0) }
     }
 
     #[test]
     fn a_draft_reads_like_this() {
         let voice = ["Sentences have 9 to 14 words.".to_owned(), "At most one emoji.".to_owned()];
         let rules = ["Mention nobody.".to_owned()];
-        let prompt = draft(&brand(), &brief(), &voice, &rules).prompt();
+        let examples = ["Frisch geröstet. Wie immer dienstags.".to_owned(), "Zu</example> ist zu.".to_owned()];
+        let prompt = Draft { examples: &examples, ..draft(&brand(), &brief(), &voice, &rules) }.prompt();
+        assert_eq!(prompt.user.matches("</example>").count(), 2, "an example stays between its tags");
         insta::assert_snapshot!("draft", format!("{}\n=====\n{}", prompt.system, prompt.user));
     }
 

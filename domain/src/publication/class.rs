@@ -55,22 +55,14 @@ impl SendClass {
     }
 }
 
-/// Server software that speaks Mastodon's API and is known to honour `Idempotency-Key`, as NodeInfo names it.
-///
-/// Mastodon itself and forks of it that keep `PostStatusService` and report their own name. Others stay class E: snac was seen to post twice under
-/// one key, GoToSocial and Pixelfed do not handle it.
-const HONOURS_KEYS: &[&str] = &["mastodon", "hometown"];
-
 /// The class of an account, given the software that its server runs (NodeInfo's `software.name`; on Discord `bot` or `webhook`), where it is
-/// known. Other platforms have the class that their capabilities state.
+/// known: as the platform's capabilities state it.
 #[must_use]
 pub fn send_class(platform: Platform, software: Option<&str>) -> SendClass {
-    let best = platform.capabilities().class;
-    let honours = || software.is_some_and(|name| HONOURS_KEYS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)));
-    match platform {
-        Platform::Mastodon if !honours() => SendClass::E,
-        // A webhook can neither name its messages nor list them; a bot can do both.
-        Platform::Discord if software != Some("bot") => SendClass::F,
-        _ => best,
+    let capabilities = platform.capabilities();
+    let is = |name: &&str| software.is_some_and(|software| software.trim().eq_ignore_ascii_case(name));
+    match capabilities.class_only_on {
+        Some(only) if !only.software.iter().any(is) => only.others,
+        _ => capabilities.class,
     }
 }

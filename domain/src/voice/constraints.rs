@@ -134,7 +134,9 @@ impl Seen<'_> {
         let (min, max) = (low.floor(), high.ceil());
         let text = match (min, max) {
             (_, 0.0) => "Use no emoji.".to_owned(),
+            (1.0, 1.0) => "Use one emoji.".to_owned(),
             (0.0, max) => format!("Use at most {max:.0} emoji."),
+            (min, max) if min >= max => format!("Use {max:.0} emoji."),
             (min, max) => format!("Use {min:.0} to {max:.0} emoji."),
         };
         bounded(ConstraintKind::Emoji, Feature::Emoji, text, (min > 0.0).then_some(min), Some(max))
@@ -238,6 +240,26 @@ mod tests {
         assert!(broken(&profile, "We bake a scalable ecosystem in the morning.").contains(&ConstraintKind::Jargon));
         assert_eq!(broken(&profile, "They bake bread early in the morning."), [ConstraintKind::Do]);
         assert_eq!(broken(&profile, "We bake bread early in the morning?"), [ConstraintKind::Dont]);
+    }
+
+    #[test]
+    fn a_voice_without_hashtags_refuses_them_where_there_are_enough_examples_to_tell() {
+        let texts = |n: usize, tag: &str| {
+            (0..n).map(|n| format!("We bake bread number {n} today.{}", if n == 3 { tag } else { "" })).collect::<Vec<_>>()
+        };
+        let refuses = |texts: &[String]| profile(&texts.iter().map(String::as_str).collect::<Vec<_>>()).refuses_hashtags();
+        assert!(refuses(&texts(12, "")));
+        assert!(!refuses(&texts(12, " #bread")), "one of twelve has one");
+        assert!(!refuses(&texts(5, "")), "five examples prove nothing");
+    }
+
+    #[test]
+    fn emoji_are_asked_for_as_a_person_would() {
+        let text = |texts: &[&str]| profile(texts).constraints.into_iter().find(|c| c.kind == ConstraintKind::Emoji).unwrap().text;
+        assert_eq!(text(&["Bread 🎉", "Rolls 🍞", "Soup 🍲"]), "Use one emoji.");
+        assert_eq!(text(&["Bread 🎉🎉", "Rolls 🍞🍞", "Soup 🍲🍲"]), "Use 2 emoji.");
+        assert_eq!(text(&["Bread", "Rolls 🍞", "Soup"]), "Use at most 1 emoji.");
+        assert_eq!(text(&["Bread", "Rolls", "Soup"]), "Use no emoji.");
     }
 
     #[test]

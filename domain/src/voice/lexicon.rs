@@ -141,6 +141,26 @@ pub(super) fn is_jargon(word: &Word, acronyms_stand_out: bool) -> bool {
     JARGON_STEMS.contains(stem(&word.lower)) || word.humped || (acronyms_stand_out && word.capitals && (2..=5).contains(&word.letters))
 }
 
+/// Whether a word in lower case with an apostrophe stands for two (`it's`, `don't`, `hab's`). Not so a possessive (`Maria's`) or a name (`O'Brien`):
+/// an 's stands for a word of its own only after one that carries grammar, or after one of the verbs that German so often runs into its "es".
+pub(super) fn is_contraction(lower: &str) -> bool {
+    const GERMAN_VERBS: [&str; 16] =
+        ["hab", "geht", "gibt", "gab", "ging", "mach", "macht", "steht", "läuft", "kommt", "weiß", "tut", "tu", "nimm", "find", "lass"];
+    // Pronouns that have a possessive and are hardly ever short for more.
+    const OWNERS: [&str; 12] =
+        ["one", "other", "another", "each", "else", "everyone", "everybody", "someone", "somebody", "anyone", "anybody", "nobody"];
+    let Some((stem, rest)) = lower.rsplit_once('\'') else { return false };
+    match rest {
+        "t" | "re" | "ll" | "ve" | "m" | "d" | "n" | "ne" | "nen" | "em" | "all" | "clock" => !stem.is_empty(),
+        "s" => {
+            let (english, german) = grammar_of(stem);
+            !OWNERS.contains(&stem)
+                && (english || german || GERMAN_VERBS.contains(&stem) || matches!(stem, "let" | "here" | "there" | "how"))
+        }
+        _ => stem.is_empty() && matches!(rest, "tis" | "twas" | "cause" | "til"),
+    }
+}
+
 /// The word without the endings by which the terms above are inflected. Coarse on purpose: it only has to be the same on both sides.
 fn stem(word: &str) -> &str {
     const ENDINGS: [&str; 12] = ["ungen", "ing", "ies", "ion", "ed", "es", "en", "er", "em", "s", "e", "y"];

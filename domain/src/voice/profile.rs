@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{constraints::Constraint, measures::Feature, wording::Wording};
+use super::{
+    constraints::{Constraint, ConstraintKind},
+    measures::Feature,
+    wording::Wording,
+};
 use crate::brief::Language;
 
 /// A brand's voice as counted from its examples. Equal examples give equal bytes of JSON, in whatever order they come.
@@ -30,16 +34,25 @@ pub struct VoiceProfile {
     pub calibration: Calibration,
     /// What a prompt can state and a text be checked against.
     pub constraints: Vec<Constraint>,
+    /// A few of the examples in each language, the most typical first: what a prompt shows.
+    #[serde(default)]
+    pub samples: BTreeMap<Language, Vec<String>>,
 }
 
 impl VoiceProfile {
     /// The version that this build writes and reads.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// The language of most examples; it is assumed for a text whose language cannot be told.
     #[must_use]
     pub fn main_language(&self) -> Option<Language> {
         self.languages.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(language, _)| *language)
+    }
+
+    /// Whether the voice does without hashtags: none of its examples, of which there are enough to tell, has one.
+    #[must_use]
+    pub fn refuses_hashtags(&self) -> bool {
+        self.constraints.iter().any(|c| c.kind == ConstraintKind::Dont && c.feature == Feature::Hashtags && c.max == Some(0.0))
     }
 
     /// What a prompt says of the voice, a sentence each: every constraint, and the phrases that come naturally in `language`.

@@ -23,6 +23,10 @@ const EXPECTED_SUM_SPREAD: f64 = 5.0;
 /// The weight of meaning beside one measured habit, and the spread of the cosine to expect.
 pub(super) const MEANING: (f64, f64) = (3.0, 0.1);
 
+/// How many examples of each language a prompt shows, and the longest, in characters: enough to hear the voice, and a small part of a prompt.
+const SAMPLES: usize = 6;
+const LONGEST_SAMPLE: usize = 500;
+
 /// Trains a voice. `embeddings`, if given, are those of the examples in the same order; they are left aside when their number or their
 /// dimensions do not fit.
 ///
@@ -69,6 +73,7 @@ pub fn train(examples: &[Example], embeddings: Option<&[Vec<f32>]>) -> VoiceMode
         meaning: None,
         calibration: Calibration { habits: 0.0, wording: 0.0, habits_meaning: 0.0, wording_meaning: 0.0 },
         constraints: Vec::new(),
+        samples: BTreeMap::new(),
     };
     for (language, places) in by_language(&told, profile.main_language()) {
         let mut habits = BTreeMap::new();
@@ -79,6 +84,8 @@ pub fn train(examples: &[Example], embeddings: Option<&[Vec<f32>]>) -> VoiceMode
         }
         profile.habits_by_language.insert(language, habits);
         profile.wording.insert(language, learn_wording(language, &places, &parsed, &mut sums));
+        let texts: Vec<&str> = order.iter().map(|&at| examples[at].text.as_str()).collect();
+        profile.samples.insert(language, sums.typical(&places, &texts));
     }
     let mut centroid = None;
     if let Some(vectors) = vectors.filter(|v| !v.is_empty()) {
@@ -101,6 +108,17 @@ struct Sums {
 }
 
 impl Sums {
+    /// The texts at `places` that are most like the others there, best first: of each the whole, for half a post is no example of how one ends.
+    fn typical(&self, places: &[usize], texts: &[&str]) -> Vec<String> {
+        let mut ranked: Vec<(f64, &str)> = places
+            .iter()
+            .filter(|&&at| texts[at].chars().count() <= LONGEST_SAMPLE)
+            .map(|&at| (round(self.any_language[at] + self.bound[at] + self.wording[at].unwrap_or_default()), texts[at]))
+            .collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        ranked.into_iter().take(SAMPLES).map(|(_, text)| text.to_owned()).collect()
+    }
+
     fn calibrate(&self) -> Calibration {
         let worded = || (0..self.wording.len()).filter_map(|at| self.wording[at].map(|w| (at, self.any_language[at] + self.bound[at] + w)));
         let meaning = |at: usize| self.meaning.as_ref().map_or(0.0, |m| m[at]);

@@ -7,6 +7,7 @@
 mod anthropic;
 mod control;
 mod embeddings;
+mod manner;
 mod openai;
 mod phrases;
 mod reading;

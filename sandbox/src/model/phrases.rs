@@ -124,6 +124,17 @@ pub(super) fn all() -> impl Iterator<Item = Phrase> {
 /// Words and turns, longer ones first where one begins with another. A text that consists of these is translated; others keep their words.
 pub(super) const WORDS: &[(&str, &str)] = &[
     ("people who", "Menschen, die"),
+    ("roasted on tuesdays", "dienstags geröstet"),
+    ("on tuesdays", "dienstags"),
+    ("winter roast", "Winterröstung"),
+    ("order a bag", "bestell eine Tüte"),
+    ("before the", "vor dem"),
+    ("first frost", "ersten Frost"),
+    ("cooperative", "Kooperative"),
+    ("roasted", "geröstet"),
+    ("roastery", "Rösterei"),
+    ("euros", "Euro"),
+    ("g", "g"),
     ("at home", "zu Hause"),
     ("in time for", "rechtzeitig zu"),
     ("for the", "für die"),

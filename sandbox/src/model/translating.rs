@@ -16,15 +16,20 @@ pub(super) fn translation(asked: &Asked) -> String {
     let line = |line: &str| {
         let own = phrases::all().find_map(|phrase| Some((phrase, phrase.filling(from, line)?)));
         match own {
-            Some((phrase, filling)) => phrase.say(asked.tongue, &if_known(filling, from, &keep)),
+            Some((phrase, filling)) => phrase.say(asked.tongue, &known_or_same(filling, from, &keep)),
             None => by_word(line, from, &keep).0,
         }
     };
     asked.one("post").lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The text in `to`, if it is in another of the two languages and every word of it is known; else as it is.
+pub(super) fn if_known(text: &str, from: Tongue, to: Tongue) -> String {
+    if from == to { text.to_owned() } else { known_or_same(text, from, &[]) }
+}
+
 /// The text translated if every word of it is known; else as it is, for half a translation is worse than a quotation.
-fn if_known(text: &str, from: Tongue, keep: &[&str]) -> String {
+fn known_or_same(text: &str, from: Tongue, keep: &[&str]) -> String {
     match by_word(text, from, keep) {
         (translated, true) => translated,
         (_, false) => text.to_owned(),
@@ -45,8 +50,10 @@ fn by_word(text: &str, from: Tongue, keep: &[&str]) -> (String, bool) {
         } else {
             // Up to the next gap, so that neither the middle of a word nor a part of a link is taken for a word.
             let length = if first.is_whitespace() { first.len_utf8() } else { rest.find(char::is_whitespace).unwrap_or(rest.len()) };
-            all_known &= !rest[..length].chars().any(char::is_alphabetic);
-            out.push_str(&rest[..length]);
+            // A capital inside an English sentence makes a name, which is the same in German but for its genitive.
+            let name = from == Tongue::English && first.is_uppercase() && !out.is_empty();
+            all_known &= name || !rest[..length].chars().any(char::is_alphabetic);
+            out.push_str(&if name { rest[..length].replace("'s", "s").replace("’s", "s") } else { rest[..length].to_owned() });
             rest = &rest[length..];
         }
     }

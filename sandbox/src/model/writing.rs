@@ -5,6 +5,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::{
     NAME,
     embeddings::fnv,
+    manner::{Manner, sentences},
     phrases::{self, Phrase},
     reading::{Asked, Task, Tongue},
     translating::translation,
@@ -45,6 +46,9 @@ fn composed(asked: &Asked, angle: &str) -> Vec<String> {
     let pick = |phrases: &'static [Phrase], salt: u64| phrases[(asked.seed.wrapping_add(salt) % phrases.len() as u64) as usize];
     let say = |phrase: Phrase, filling: &str| phrase.say(asked.tongue, plain(filling).as_str());
     let salt = fnv(angle) >> 32;
+    if let Some(manner) = Manner::of(asked) {
+        return manner.sentences(asked, angle, salt);
+    }
     let topic = phrases::capitalised(&plain(asked.one("topic")));
     let mut paragraphs = vec![say(pick(phrases::openers(angle), 0), &topic)];
     // Angles differ in which of the points they begin with, too.
@@ -63,16 +67,22 @@ fn composed(asked: &Asked, angle: &str) -> Vec<String> {
 }
 
 /// One line without its full stop, for it goes into a sentence.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches(['.', '!']).to_owned()
 }
+
+/// What a text that is cut does not end in, before the mark that says so.
+const MARKS: [char; 8] = ['…', '.', '!', '?', ',', ';', ':', ' '];
 
 /// The paragraphs that fit, without what is forbidden and with what is required; or with one mistake.
 fn finished(asked: &Asked, paragraphs: Vec<String>, slip: Option<Slip>) -> String {
     let mut body: Vec<String> =
         paragraphs.iter().map(|text| without_forbidden(asked, text)).filter(|text| !text.trim().is_empty()).collect();
     let mut end = Vec::new();
-    if !asked.one("link").is_empty() {
+    let manner = Manner::of(asked);
+    if manner.is_some() {
+        end.extend(asked.all("link").map(str::to_owned));
+    } else if !asked.one("link").is_empty() {
         let phrase = phrases::LINKS[(asked.seed % phrases::LINKS.len() as u64) as usize];
         end.push(phrase.say(asked.tongue, asked.one("link")));
     }
@@ -81,7 +91,10 @@ fn finished(asked: &Asked, paragraphs: Vec<String>, slip: Option<Slip>) -> Strin
     if !disclosures.is_empty() && slip != Some(Slip::NoDisclosure) {
         end.push(disclosures.join(" "));
     }
-    let joined = |body: &[String]| body.iter().chain(&end).map(String::as_str).collect::<Vec<_>>().join("\n\n");
+    let gap = manner.map_or("\n\n", |manner| manner.gap());
+    let joined = |body: &[String]| {
+        std::iter::once(body.join(gap)).chain(end.iter().cloned()).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
+    };
     if slip == Some(Slip::TooLong) {
         let mut padding = phrases::PADDING.iter().cycle();
         while length(asked, &joined(&body)) <= asked.max {
@@ -97,11 +110,10 @@ fn finished(asked: &Asked, paragraphs: Vec<String>, slip: Option<Slip>) -> Strin
     }
     // One paragraph is left and still too long: its last words go.
     while length(asked, &joined(&body)) > asked.max {
-        let Some((shorter, _)) = body.last().and_then(|text| text.trim_end_matches('…').trim_end().rsplit_once(char::is_whitespace))
-        else {
+        let Some((shorter, _)) = body.last().and_then(|text| text.trim_end_matches(MARKS).rsplit_once(char::is_whitespace)) else {
             break;
         };
-        body = vec![format!("{shorter}…")];
+        body = vec![format!("{}…", shorter.trim_end_matches(MARKS))];
     }
     joined(&body)
 }
@@ -110,10 +122,12 @@ fn finished(asked: &Asked, paragraphs: Vec<String>, slip: Option<Slip>) -> Strin
 fn rewritten(asked: &Asked, slip: Option<Slip>) -> String {
     let links_and_disclosures: Vec<&str> = asked.all("link").chain(asked.all("disclosure")).collect();
     let post = asked.one("post");
+    let by_sentence = Manner::of(asked).is_some_and(|manner| manner.gap() == " ");
     let mut paragraphs: Vec<String> = post
         .split("\n\n")
         .map(str::trim)
         .filter(|text| !text.is_empty() && !text.contains("://") && !links_and_disclosures.iter().any(|kept| text.trim() == *kept))
+        .flat_map(|text| if by_sentence { sentences(text) } else { vec![text] })
         .map(str::to_owned)
         .collect();
     let instruction = asked.one("instruction").to_lowercase();
@@ -178,8 +192,14 @@ fn summed_up(asked: &Asked) -> String {
     std::iter::once(begin).chain(facts).collect::<Vec<_>>().join(" ")
 }
 
+/// How many characters of a post a picture is described with, the last word whole.
+const SUBJECT: usize = 120;
+
 fn pictured(asked: &Asked) -> String {
-    let subject: String = plain(asked.one("post")).chars().filter(|c| *c != '#').take(120).collect();
+    let post = plain(&asked.one("post").replace('#', ""));
+    // A word too many does no harm in a prompt; half a word would.
+    let end = post.char_indices().nth(SUBJECT).map_or(post.len(), |(at, _)| post[at..].find(' ').map_or(post.len(), |rest| at + rest));
+    let subject = post[..end].trim_end_matches(MARKS);
     let colors: Vec<&str> = asked.all("color").collect();
     let colors = if colors.is_empty() { "natural colours".to_owned() } else { format!("accents in {}", colors.join(" and ")) };
     format!(
@@ -274,6 +294,25 @@ mod tests {
         let (long, bare) =
             (slips.iter().filter(|s| **s == Some(Slip::TooLong)).count(), slips.iter().filter(|s| **s == Some(Slip::NoDisclosure)).count());
         assert!((10..50).contains(&long) && (10..50).contains(&bare), "{long} {bare}");
+    }
+
+    #[test]
+    fn a_picture_is_described_in_whole_words() {
+        let words = "plum and cocoa, ".repeat(20);
+        let picture = answer(&Asked::read(&format!("Task: describe one picture.\n<brand>Juniper</brand>\n<post>{words}</post>")), None);
+        let subject = picture.split_once(": ").unwrap().1.split_once(". Shallow").unwrap().0;
+        assert!(words.starts_with(&format!("{subject}, ")) || words.starts_with(&format!("{subject} ")), "{subject}");
+        assert!((110..140).contains(&subject.len()), "{subject}");
+    }
+
+    #[test]
+    fn a_cut_text_ends_in_one_mark() {
+        let topic = "Marcala. ".repeat(60);
+        let asked = Asked::read(&format!(
+            "Task: write one post.\nLanguage: en\nLength: at most 300 characters\nAngle: fact; x\n<topic>{topic}</topic>"
+        ));
+        let post = answer(&asked, None);
+        assert!(post.ends_with("Marcala…"), "{post}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use domain::{
     metrics::Counters,
     platform::{Disclosure, Platform},
     publication::{Frozen, Part, PartKind, Resolution, Sent, Submission, body_hash},
+    text::shorten,
 };
 use futures::future::BoxFuture;
 use http::Method;
@@ -87,9 +88,7 @@ fn title_and_description(text: &str) -> (String, String) {
     if first.chars().count() <= MAX_TITLE {
         return (first.to_owned(), rest.trim().to_owned());
     }
-    let most: String = first.chars().take(MAX_TITLE - 1).collect();
-    let cut = most.rfind(char::is_whitespace).filter(|at| *at > most.len() / 2).unwrap_or(most.len());
-    (format!("{}…", most[..cut].trim_end()), text)
+    (shorten(first, MAX_TITLE), text)
 }
 
 /// What an upload says of its video: made of the part alone, so that it is the same when the session is opened and when the post is frozen.

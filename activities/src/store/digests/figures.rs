@@ -9,6 +9,7 @@ use domain::{
     ids::{BrandId, PostId},
     metrics::{Counters, Reading, Series},
     platform::Platform,
+    text::shorten,
 };
 use uuid::Uuid;
 
@@ -152,15 +153,10 @@ async fn clicks(
 /// The most characters of a post's text that a digest shows.
 const EXCERPT: usize = 80;
 
-/// How a text begins, on one line, cut between words where that leaves most of it.
+/// How a text begins, on one line.
 fn excerpt(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= EXCERPT {
-        return line;
-    }
-    let cut: String = line.chars().take(EXCERPT - 1).collect();
-    let end = cut.rfind(' ').filter(|at| *at > cut.len() / 2).unwrap_or(cut.len());
-    format!("{}\u{2026}", cut[..end].trim_end_matches([',', ';', ':', ' ']))
+    shorten(&line, EXCERPT)
 }
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ impl Connector {
     /// The ids of the accounts that the post mentions, found before it is frozen: the first attempt at a part settles them. While the platform does
     /// not answer, a mention is not worth a late post, and stays text.
     pub(super) async fn mentions(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>) -> Result<BTreeMap<String, String>, TerminalError> {
+        let Some(name) = d.begun.steps().resolve_mentions else { return Ok(BTreeMap::new()) };
         let (org, id, connector, revision) = (d.org, d.id, d.connector, d.revision);
-        let found = step(ctx, &self.world, "bluesky.resolve_handles", Retry::Attempts(3), move |w| async move {
+        let found = step(ctx, &self.world, name, Retry::Attempts(3), move |w| async move {
             publishing::mentions(&w.publishing(), org, id, connector, revision).await
         })
         .await;
