@@ -68,7 +68,7 @@ pub struct Answer {
 pub enum Failure {
     /// No connection was made, so no byte of the request was sent.
     NotSent(String),
-    /// The address is not a public one; nothing was sent.
+    /// Our own settings refuse the address; nothing was sent. The words name the setting.
     Refused(String),
     /// It broke after the connection stood: the request may have arrived.
     Broken(String),
@@ -111,6 +111,14 @@ impl Outgoing {
         Ok(url)
     }
 
+    /// Whether our own settings let requests go to this address at all, as far as that can be told without asking a name server.
+    ///
+    /// # Errors
+    /// In words that name the setting that stands in the way, or the mistake in the address.
+    pub fn admits(&self, url: &Url) -> Result<(), String> {
+        self.check(url).map_err(|error| because_of_settings(error.what()))
+    }
+
     fn check(&self, url: &Url) -> ActivityResult<()> {
         match url.scheme() {
             "https" => {}
@@ -134,7 +142,7 @@ impl Outgoing {
     /// # Errors
     /// [`ActivityError::Rejected`] if the address is refused.
     pub fn get(&self, url: Url) -> ActivityResult<reqwest::RequestBuilder> {
-        self.check(&url)?;
+        self.admits(&url).map_err(ActivityError::rejected)?;
         Ok(self.reads.get(url))
     }
 
@@ -143,7 +151,7 @@ impl Outgoing {
     /// # Errors
     /// [`ActivityError::Rejected`] if the address is refused.
     pub fn once(&self, method: Method, url: Url) -> ActivityResult<reqwest::RequestBuilder> {
-        self.check(&url)?;
+        self.admits(&url).map_err(ActivityError::rejected)?;
         Ok(self.once.request(method, url))
     }
 
@@ -170,12 +178,17 @@ impl Outgoing {
 /// Classifies an error from sending. Only an error of the connector proves that nothing was sent; a timeout of the whole request does not.
 fn failure(error: reqwest::Error) -> Failure {
     if refused(&error) {
-        Failure::Refused(explain(error))
+        Failure::Refused(because_of_settings(&explain(error)))
     } else if error.is_connect() || error.is_builder() {
         Failure::NotSent(explain(error))
     } else {
         Failure::Broken(explain(error))
     }
+}
+
+/// Whoever reads why nothing was sent reads what to change.
+fn because_of_settings(what: &str) -> String {
+    format!("{what} (the setting outgoing.allow_private_networks is off)")
 }
 
 fn refused(error: &reqwest::Error) -> bool {

@@ -19,7 +19,7 @@ use domain::ids::{ConnectorId, OrgId, PostId};
 
 pub use self::{
     accounts::{account, check, limits, read_counters, seal_credentials},
-    beginning::{Begun, DISCONNECTED, begin, mentions, strand, wait_in_lane, with_parts},
+    beginning::{Begun, DISCONNECTED, begin, mentions, refused_by_settings, strand, wait_in_lane, with_parts},
     files::{facts, fit},
     looking::{LookedUp, look_up, record_absent},
     renewing::{NextRenewal, next_renewal, refresh, renew},

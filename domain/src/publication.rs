@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use class::{SendClass, send_class};
-pub use outcome::{Resolution, Sent, Submission};
+pub use outcome::{REFUSED_BY_SETTINGS, Resolution, Sent, Submission};
 pub use part::{Part, PartKind, PartMedia, ReplyTo, intent};
 pub use tid::{is_tid, tid};
 

@@ -90,8 +90,9 @@ impl Newsroom {
         for (i, receipt) in told.receipts.iter().enumerate() {
             ensure!(usize::try_from(receipt.attempt)? == i + 1, "{id}: attempts are not counted one by one: {}", say());
             ensure!(receipt.outcome.is_some(), "{id}: an attempt without an end: {}", say());
-            // Without a usable token nothing is sent at all.
-            let sent = receipt.sent_at.is_some() || receipt.outcome.as_deref() == Some("credentials_expired");
+            // Without a usable token, or to an address that our settings refuse, nothing is sent at all.
+            let unsent = matches!(receipt.outcome.as_deref(), Some("credentials_expired" | "refused_by_settings"));
+            let sent = receipt.sent_at.is_some() || unsent;
             ensure!(sent, "{id}: an attempt came to something and was never sent: {}", say());
             ensure!(receipt.outcome.as_deref() != Some("unknown"), "{id}: an attempt was followed by another unresolved: {}", say());
             ensure!(receipt.body_hash == last.body_hash, "{id}: attempts sent different bytes: {}", say());

@@ -63,6 +63,8 @@ pub struct Plan {
     pub media: Option<serde_json::Value>,
     /// How long one request to a platform may take.
     pub timeout: Duration,
+    /// Whether workers may reach the stand-ins, which stand in a private network.
+    pub allow_private_networks: bool,
 }
 
 impl Default for Plan {
@@ -80,6 +82,7 @@ impl Default for Plan {
             restate: Vec::new(),
             media: None,
             timeout: Duration::from_secs(20),
+            allow_private_networks: true,
         }
     }
 }
@@ -268,7 +271,8 @@ impl Newsroom {
     /// When the TLS library cannot be set up.
     pub fn outgoing(&self) -> anyhow::Result<Outgoing> {
         let timeout = self.plan.timeout;
-        let settings = OutgoingSettings { allow_private_networks: true, timeout, ..OutgoingSettings::default() };
+        let settings =
+            OutgoingSettings { allow_private_networks: self.plan.allow_private_networks, timeout, ..OutgoingSettings::default() };
         Outgoing::new(&settings).map_err(told)
     }
 

@@ -195,7 +195,7 @@ fn settings(newsroom: &Newsroom, name: &str, address: SocketAddr) -> anyhow::Res
             // A test asks more often than a client should; limits have tests of their own.
             "requests_per_minute": 1_000_000, "request_burst": 1_000_000 },
         "worker": {},
-        "outgoing": { "allow_private_networks": true, "timeout_ms": u64::try_from(newsroom.plan.timeout.as_millis())? },
+        "outgoing": { "allow_private_networks": newsroom.plan.allow_private_networks, "timeout_ms": u64::try_from(newsroom.plan.timeout.as_millis())? },
         "models": newsroom.model_document(),
         "mail": { "host": mail.host, "port": mail.port, "security": "plain", "from": mail.from },
         "workflows": newsroom.plan.settings,

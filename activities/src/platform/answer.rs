@@ -157,8 +157,16 @@ async fn transmit(
     };
     match call.http.answer(request).await {
         Ok(answer) => Answered { budget: budget(&answer), value: conclude(&answer) },
-        Err(Failure::NotSent(what) | Failure::Refused(what)) => Answered { value: Submission::NotSent { what }, budget: None },
-        Err(Failure::Broken(what)) => Answered { value: Submission::Unknown { what }, budget: None },
+        Err(failure) => Answered { value: unanswered(failure), budget: None },
+    }
+}
+
+/// What a send without an answer comes to.
+pub(super) fn unanswered(failure: Failure) -> Submission {
+    match failure {
+        Failure::NotSent(what) => Submission::NotSent { what },
+        Failure::Refused(what) => Submission::RefusedBySettings { what },
+        Failure::Broken(what) => Submission::Unknown { what },
     }
 }
 

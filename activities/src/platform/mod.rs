@@ -370,11 +370,15 @@ pub async fn submit(http: &Outgoing, account: &Account, credentials: &Credential
         let what = "the post is not the one that was frozen for this account".to_owned();
         return Answered { value: Submission::Rejected { what }, budget: None };
     }
+    if let Err(what) = http.admits(&account.base_url) {
+        return Answered { value: Submission::RefusedBySettings { what }, budget: None };
+    }
     let answered = adapter(account.platform).submit(Call { http, account, credentials }, sending).await;
     answered.map(|submission| match submission {
         Submission::Rejected { what } => Submission::Rejected { what: credentials.redact(&what) },
         Submission::CredentialsExpired { what } => Submission::CredentialsExpired { what: credentials.redact(&what) },
         Submission::NotSent { what } => Submission::NotSent { what: credentials.redact(&what) },
+        Submission::RefusedBySettings { what } => Submission::RefusedBySettings { what: credentials.redact(&what) },
         Submission::Unknown { what } => Submission::Unknown { what: credentials.redact(&what) },
         other @ (Submission::Published(_) | Submission::Duplicate(_) | Submission::RateLimited { .. }) => other,
     })

@@ -170,7 +170,7 @@ async fn a_send_without_an_answer_is_unknown_and_one_without_a_connection_is_not
         assert_eq!(sent(*platform, &impatient, &server.url).await.value.name(), "unknown");
         assert!(server.requests() <= 1);
         let connections = server.connections();
-        assert_eq!(sent(*platform, &strict, &server.url).await.value.name(), "not_sent", "a private address");
+        assert_eq!(sent(*platform, &strict, &server.url).await.value.name(), "refused_by_settings", "a private address");
         assert_eq!(server.connections(), connections);
         let gone = server.url.clone();
         drop(server);

@@ -91,6 +91,15 @@ impl Begun {
 /// The note of a post whose account was disconnected before it was sent.
 pub const DISCONNECTED: &str = "its account is disconnected: connect it again and give the post a new time, or cancel it";
 
+/// The note of a post that our own settings do not let out; `what` says what they object to, with the setting's name.
+#[must_use]
+pub fn refused_by_settings(what: &str) -> String {
+    format!(
+        "nothing was sent: this installation's settings refuse the address of the account's server: {what}. Change the setting, or connect the \
+         account under a public https address, and give the post a new time; or cancel it"
+    )
+}
+
 /// Lets a post that waited in the lane of an account that is disconnected now ask for attention, unless its plan was changed since.
 ///
 /// # Errors
@@ -139,6 +148,10 @@ pub async fn begin(
     let of_next: Vec<&Receipt> = attempts.iter().filter(|a| a.part == next).collect();
     let open = of_next.last().is_some_and(|a| a.is_open());
 
+    let token_stale = account.token_expires_at.is_some_and(|end| end - chrono::TimeDelta::minutes(1) <= now);
+    let staged = account.platform.capabilities().stages_text || (media && next == 0);
+    let barred = p.outgoing.admits(&super::account(&account)?.base_url).err().map(|what| refused_by_settings(&what));
+
     // A post that may be out already has to be looked for, however late it is and whatever became of its account and its files.
     let rule = lateness.within(to_send.window_seconds);
     let (late_ms, asked) = match rule.verdict(to_send.due_at, now) {
@@ -150,6 +163,8 @@ pub async fn begin(
         (true, _) => None,
         (false, "disconnected") => Some(DISCONNECTED.to_owned()),
         (false, _) if asked.is_some() => asked,
+        // Where something is asked of the platform ahead of the attempt: any other post is told by the receipt of its attempt.
+        (false, _) if (token_stale || staged) && barred.is_some() => barred,
         (false, _) if media && next == 0 => files::blocked(&mut tx, &to_send.options.assets, now).await?,
         (false, _) => None,
     };
@@ -170,7 +185,7 @@ pub async fn begin(
         attempts: of_next.last().map_or(0, |a| a.attempt),
         open,
         frozen,
-        token_stale: account.token_expires_at.is_some_and(|end| end - chrono::TimeDelta::minutes(1) <= now),
+        token_stale,
         late_ms,
         due_at: Some(to_send.due_at),
         mentions: !(frozen && next + 1 == parts) && platform::needs_ids(account.platform, &words(&to_send)),

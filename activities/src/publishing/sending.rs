@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{
     ids::{ConnectorId, PostId, ReceiptId},
-    publication::{Frozen, Sent, Submission, intent},
+    publication::{Frozen, REFUSED_BY_SETTINGS, Sent, Submission, intent},
 };
 
 use super::{
@@ -55,18 +55,13 @@ pub async fn submit(p: &Publishing<'_>, a: Attempt) -> ActivityResult<Submission
     let row = connectors::require(&mut tx, a.connector).await?;
     let account = account(&row)?;
     let credentials = match open_credentials(p, &mut tx, a.connector).await {
-        Err(ActivityError::CredentialsExpired { what }) => {
-            // Nothing is sent: the attempt ends here. One that was claimed before is left as it is, and looked up.
-            if receipts::outcome(&mut tx, id).await?.sent_at.is_some() {
-                return Ok(remembered(receipts::outcome(&mut tx, id).await?));
-            }
-            let expired = Submission::CredentialsExpired { what };
-            receipts::settle(&mut tx, id, &outcome_of(&expired)).await?;
-            tx.commit().await?;
-            return Ok(expired);
-        }
+        Err(ActivityError::CredentialsExpired { what }) => return end_unsent(tx, id, Submission::CredentialsExpired { what }).await,
         other => other?,
     };
+    // Before the claim: should the process die now, nobody has to wonder whether it was sent.
+    if let Err(what) = p.outgoing.admits(&account.base_url) {
+        return end_unsent(tx, id, Submission::RefusedBySettings { what }).await;
+    }
     let frozen = receipts::frozen(&mut tx, id).await?;
     let (staged, files) = company(p, &mut tx, &a, &account).await?;
     if !receipts::claim(&mut tx, id).await? {
@@ -82,12 +77,24 @@ pub async fn submit(p: &Publishing<'_>, a: Attempt) -> ActivityResult<Submission
     Ok(answered.value)
 }
 
+/// Ends an attempt of which nothing is sent. One that was claimed before is left as it is, and looked up.
+async fn end_unsent(mut tx: OrgTx, id: ReceiptId, why: Submission) -> ActivityResult<Submission> {
+    let receipt = receipts::outcome(&mut tx, id).await?;
+    if receipt.sent_at.is_some() || receipt.outcome.is_some() {
+        return Ok(remembered(receipt));
+    }
+    receipts::settle(&mut tx, id, &outcome_of(&why)).await?;
+    tx.commit().await?;
+    Ok(why)
+}
+
 /// Nothing that goes into a journal tells where a file can be fetched.
 fn without_addresses(mut submission: Submission, files: &[MediaFile]) -> Submission {
     match &mut submission {
         Submission::Rejected { what }
         | Submission::CredentialsExpired { what }
         | Submission::NotSent { what }
+        | Submission::RefusedBySettings { what }
         | Submission::Unknown { what } => *what = hide(files, what),
         Submission::Published(_) | Submission::Duplicate(_) | Submission::RateLimited { .. } => {}
     }
@@ -155,6 +162,7 @@ fn outcome_of(submission: &Submission) -> receipts::Outcome {
         Submission::Rejected { what }
         | Submission::CredentialsExpired { what }
         | Submission::NotSent { what }
+        | Submission::RefusedBySettings { what }
         | Submission::Unknown { what } => what.clone(),
         Submission::RateLimited { retry_after_ms } => format!("the platform asks to wait {retry_after_ms} ms"),
     };
@@ -173,6 +181,7 @@ fn remembered(row: receipts::Receipt) -> Submission {
         (Some("rate_limited"), _) => Submission::RateLimited { retry_after_ms: 1_000 },
         (Some("credentials_expired"), _) => Submission::CredentialsExpired { what },
         (Some("not_sent"), _) => Submission::NotSent { what },
+        (Some(REFUSED_BY_SETTINGS), _) => Submission::RefusedBySettings { what },
         _ => Submission::Unknown { what },
     }
 }

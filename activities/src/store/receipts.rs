@@ -154,7 +154,7 @@ pub async fn claim(tx: &mut OrgTx, id: ReceiptId) -> ActivityResult<bool> {
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// `published`, `rejected`, `rate_limited`, `credentials_expired`, `not_sent`, `unknown` or `absent`.
+    /// `published`, `rejected`, `rate_limited`, `credentials_expired`, `not_sent`, `refused_by_settings`, `unknown` or `absent`.
     pub outcome: String,
     /// The platform's id of the post.
     pub external_id: Option<String>,
@@ -235,13 +235,15 @@ pub async fn published_ids(
     .map_err(classify)
 }
 
-/// Notes what an attempt came to. A later word (a look-up after an unknown outcome) replaces an earlier one.
+/// Notes what an attempt came to. A later word (a look-up after an unknown outcome) replaces an earlier one. One that our own settings refused was
+/// never sent, though its claim says so.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn settle(tx: &mut OrgTx, id: ReceiptId, outcome: &Outcome) -> ActivityResult<()> {
     sqlx::query!(
-        "UPDATE receipts SET answered_at = coalesce(answered_at, now()), outcome = $2, external_id = $3, url = $4, what = coalesce($5, what),
+        "UPDATE receipts SET answered_at = coalesce(answered_at, now()), outcome = $2,
+                sent_at = CASE WHEN $2 = 'refused_by_settings' THEN NULL ELSE sent_at END, external_id = $3, url = $4, what = coalesce($5, what),
                 resolved_by = $6, evidence = coalesce($7, evidence), cid = $8
          WHERE id = $1 AND outcome IS DISTINCT FROM 'published'",
         id.uuid(),

@@ -42,12 +42,20 @@ pub enum Submission {
         /// What stood in the way.
         what: String,
     },
+    /// Our own settings refuse the address: nothing left the house, and nothing would another time. Definite.
+    RefusedBySettings {
+        /// What they object to, with the setting's name.
+        what: String,
+    },
     /// It may or may not be on the platform: it has to be looked for.
     Unknown {
         /// Why nothing can be said.
         what: String,
     },
 }
+
+/// The outcome of [`Submission::RefusedBySettings`], as receipts store it.
+pub const REFUSED_BY_SETTINGS: &str = "refused_by_settings";
 
 impl Submission {
     /// The outcome's name, as receipts store it.
@@ -59,6 +67,7 @@ impl Submission {
             Self::RateLimited { .. } => "rate_limited",
             Self::CredentialsExpired { .. } => "credentials_expired",
             Self::NotSent { .. } => "not_sent",
+            Self::RefusedBySettings { .. } => REFUSED_BY_SETTINGS,
             Self::Unknown { .. } => "unknown",
         }
     }

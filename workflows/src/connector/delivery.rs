@@ -177,6 +177,10 @@ impl Connector {
                         return Ok(Err(hold));
                     }
                 }
+                Submission::RefusedBySettings { what } => {
+                    self.ask(ctx, d, publishing::refused_by_settings(&what)).await?;
+                    return Ok(Err(Done::Ended));
+                }
                 Submission::NotSent { .. } => ctx.sleep(self.world.settings.settle(turn)).await?,
                 Submission::Unknown { what } => match self.look_up(ctx, d, attempt).await? {
                     LookUp::Found(sent) => return self.out(ctx, d, attempt, sent, "lookup").await,

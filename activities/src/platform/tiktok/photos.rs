@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use super::{ask, not_published, page, post_info, privacy, read, sent, state};
 use crate::{
     error::{ActivityError, ActivityResult},
-    http::Failure,
-    platform::{Call, Sending, Staged, Staging, Window, answer::signed, endpoint},
+    platform::{
+        Call, Sending, Staged, Staging, Window,
+        answer::{signed, unanswered},
+        endpoint,
+    },
 };
 
 /// The longest title of photos in UTF-16 units.
@@ -59,8 +62,7 @@ pub(super) async fn submit(call: Call<'_>, sending: Sending<'_>) -> Submission {
         Err(error) => return not_published(error),
     };
     let answer = match call.http.answer(request).await {
-        Err(Failure::NotSent(what) | Failure::Refused(what)) => return Submission::NotSent { what },
-        Err(Failure::Broken(what)) => return Submission::Unknown { what },
+        Err(failure) => return unanswered(failure),
         Ok(answer) => answer,
     };
     let publish_id = match read(call, &answer) {

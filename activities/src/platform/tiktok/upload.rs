@@ -12,7 +12,7 @@ use super::{ask, broken, not_published, post_info, privacy, sent, state};
 use crate::{
     error::{ActivityError, ActivityResult},
     http::{Answer, Failure},
-    platform::{Call, MediaFile, Sending, Staged, Staging},
+    platform::{Call, MediaFile, Sending, Staged, Staging, answer::unanswered},
 };
 
 /// How much goes in one request: between 5 and 64 MB. The last has the rest besides, so up to twice as much.
@@ -179,8 +179,7 @@ pub(super) async fn submit(call: Call<'_>, sending: Sending<'_>, publish_id: &st
         Err(error) => return not_published(error),
     };
     match request.await {
-        Err(Failure::NotSent(what) | Failure::Refused(what)) => Submission::NotSent { what },
-        Err(Failure::Broken(what)) => Submission::Unknown { what },
+        Err(failure) => unanswered(failure),
         // Small videos are out at once; for others the state is asked again later.
         Ok(answer) if answer.status.is_success() => match state::fetch(call, publish_id).await {
             Ok(state::State::Out(post)) => Submission::Published(sent(call.account, publish_id, post)),

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::{ask_json, method, moment, refused, watch};
 use crate::{
     error::{ActivityError, ActivityResult},
-    http::Failure,
-    platform::{Account, Call, Window, answer::signed},
+    platform::{
+        Account, Call, Window,
+        answer::{signed, unanswered},
+    },
 };
 
 pub(super) fn body(channel: &str, video: &str, text: &str) -> String {
@@ -38,8 +40,7 @@ pub(super) async fn submit(call: Call<'_>, frozen: &Frozen) -> Submission {
         Err(error) => return Submission::NotSent { what: error.what().to_owned() },
     };
     match call.http.answer(request).await {
-        Err(Failure::NotSent(what) | Failure::Refused(what)) => Submission::NotSent { what },
-        Err(Failure::Broken(what)) => Submission::Unknown { what },
+        Err(failure) => unanswered(failure),
         Ok(answer) if answer.status.is_success() => {
             let body = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice::<Value>(body).ok()).unwrap_or_default();
             match body["id"].as_str() {

@@ -15,7 +15,10 @@ use super::{PARTS, ask, method, refusal, refused, sent, uploads};
 use crate::{
     error::{ActivityError, ActivityResult},
     http::{Answer, Failure},
-    platform::{Call, MediaFile, Sending, Staged, Staging, Window, answer::signed},
+    platform::{
+        Call, MediaFile, Sending, Staged, Staging, Window,
+        answer::{signed, unanswered},
+    },
 };
 
 /// How much goes in one request: a multiple of 256 KiB, as the protocol wants of all pieces but the last, and little enough for a slow line.
@@ -205,8 +208,7 @@ pub(super) async fn submit(call: Call<'_>, sending: Sending<'_>) -> Submission {
         Err(error) => return Submission::NotSent { what: error.what().to_owned() },
     };
     match request.await {
-        Err(Failure::NotSent(what) | Failure::Refused(what)) => Submission::NotSent { what },
-        Err(Failure::Broken(what)) => Submission::Unknown { what },
+        Err(failure) => unanswered(failure),
         Ok(answer) => match read(&answer) {
             Some(Standing::Complete(video)) => Submission::Published(sent(call.account, video)),
             // It says itself that the video is not complete, so there is none.

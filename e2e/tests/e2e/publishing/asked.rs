@@ -138,3 +138,33 @@ async fn a_text_that_was_changed_after_its_approval_is_not_sent() -> anyhow::Res
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_our_settings_refuse_is_no_platform_that_is_away() -> anyhow::Result<()> {
+    // The accounts were connected while the settings allowed it.
+    let mut newsroom = Newsroom::open(Plan::default()).await?;
+    newsroom.plan.allow_private_networks = false;
+    newsroom.start_worker().await?;
+    let mut held = Vec::new();
+    for platform in BOTH {
+        let post = newsroom.approved_post(*platform).await?;
+        newsroom.schedule(post, desk::now()).await?;
+        let told = newsroom.until_status(post, PostStatus::NeedsAttention).await?;
+        assert_eq!(outcomes(&told), ["refused_by_settings"], "{told:#?}");
+        assert!(told.receipts.iter().all(|r| r.sent_at.is_none() && r.answered_at.is_some()), "{told:#?}");
+        let note = told.post.note.clone().unwrap_or_default();
+        assert!(note.starts_with("nothing was sent") && note.contains("outgoing.allow_private_networks"), "{note}");
+        assert_eq!(newsroom.entries_of(post).await?.len(), 0);
+        held.push(post);
+    }
+    // A person changes the setting and gives the posts another time.
+    newsroom.plan.allow_private_networks = true;
+    newsroom.kill_worker();
+    newsroom.start_worker().await?;
+    for post in held {
+        newsroom.schedule(post, desk::now()).await?;
+        let told = newsroom.goes_out_once(post).await?;
+        assert_eq!(outcomes(&told), ["refused_by_settings", "published"], "{told:#?}");
+    }
+    Ok(())
+}

@@ -43,7 +43,8 @@ struct ReceiptView {
     body_hash: String,
     /// How many parts the post has.
     parts: i32,
-    /// `published`, `rejected`, `rate_limited`, `credentials_expired`, `not_sent`, `unknown`, `absent`; null: not known yet.
+    /// `published`, `rejected`, `rate_limited`, `credentials_expired`, `not_sent`, `refused_by_settings`,
+    /// `unknown`, `absent`; null: not known yet.
     outcome: Option<String>,
     /// The platform's id of the post.
     external_id: Option<String>,

@@ -38,8 +38,12 @@ impl Connector {
                 self.wait(ctx, d, "waits until the account is reconnected".to_owned(), Held::Reconnect).await?;
                 Ok(Err(Done::WaitForReconnect))
             }
-            Err(_) => {
-                self.wait(ctx, d, "the platform cannot be reached to refresh the account's token".to_owned(), Held::Platform).await?;
+            Err(Failure(error)) => {
+                let note = match error {
+                    ActivityError::Rejected { what } => format!("the account's token could not be refreshed: {what}"),
+                    _ => "the platform cannot be reached to refresh the account's token".to_owned(),
+                };
+                self.wait(ctx, d, note, Held::Platform).await?;
                 Ok(Err(Done::WaitFor(self.world.settings.rest())))
             }
         }
