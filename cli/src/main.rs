@@ -92,7 +92,7 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
         Command::Org(command) => orgs::org(&settings, command).await?,
         Command::Key(command) => orgs::key(&settings, command).await?,
         Command::Webhook(command) => orgs::webhook(&settings, command).await?,
-        Command::Config => print!("{}", toml::to_string_pretty(&settings)?),
+        Command::Config => print!("{}", settings.shown()?),
     }
     Ok(std::process::ExitCode::SUCCESS)
 }

@@ -157,6 +157,20 @@ mod tests {
         url.set_password(Some("password-of-a-test")).unwrap();
         let store = Store::connect_lazy(url.as_str(), 2).unwrap();
 
+        // The commands need nothing but the settings: no folder of an `up`, no gateway that runs.
+        let keys = activities::vault::KeyRing::fresh("k1").unwrap();
+        let settings = [format!("database.url={url}"), format!("vault.keys={}", keys.expose_secret())];
+        let run = async |command: &[&str]| {
+            let sources = settings.iter().flat_map(|setting| ["--set", setting]);
+            let cli = <crate::Cli as clap::Parser>::try_parse_from(["pressroom"].into_iter().chain(sources).chain(command.iter().copied()));
+            Box::pin(crate::run(cli.unwrap())).await
+        };
+        run(&["org", "create", "Westwind", "--email", "west@westwind.example"]).await.unwrap();
+        let west = lookup::user(&store, "west@westwind.example").await.unwrap().unwrap().org.to_string();
+        run(&["key", "create", "--org", &west, "--role", "editor", "ci"]).await.unwrap();
+        run(&["webhook", "secret", "--org", &west]).await.unwrap();
+        assert!(lookup::webhook_secret(&store, west.parse().unwrap()).await.unwrap().is_some());
+
         let lines = printed(&store, "Northwind", Some("eve@northwind.example")).await.unwrap();
         let [org, key, address, password] = lines.as_slice() else { panic!("{lines:?}") };
         let org: OrgId = org.parse().unwrap();

@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings, platform::Apps};
+use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings, platform::Apps, vault::KeyRing};
 use gateway::GatewaySettings;
 use sandbox::servers::{RestateUrls, ServerSettings};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use workflows::world::WorkflowSettings;
@@ -44,6 +44,9 @@ pub(crate) struct Settings {
     pub telemetry: TelemetrySettings,
     /// Servers that `up` uses instead of its own.
     pub servers: ServersSection,
+    /// Whether somebody asked for the gateway's address by name; the defaults, which a file may repeat, ask for nothing.
+    #[serde(skip)]
+    pub listen_is_named: bool,
 }
 
 /// `[database]`
@@ -233,6 +236,7 @@ impl Settings {
             None => config::File::new("pressroom.toml", config::FileFormat::Toml).required(false),
         };
         let environment = config::Environment::with_prefix("PRESSROOM").prefix_separator("__").separator("__").try_parsing(true);
+        let mut asked = config::Config::builder().add_source(environment.clone());
         let mut builder = config::Config::builder()
             .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml))
             .add_source(file)
@@ -240,7 +244,9 @@ impl Settings {
         for assignment in assignments {
             let (key, value) = assignment.split_once('=').ok_or_else(|| SettingsError::Assignment(assignment.clone()))?;
             builder = builder.set_override(key, typed(value))?;
+            asked = asked.set_override(key, typed(value))?;
         }
+        let listen_is_asked_for = asked.build()?.get_string("gateway.listen").is_ok();
         let sources = builder.build()?;
         let links_are_named = sources.get_string("workflows.short_link_base").is_ok();
         let mut settings: Self = sources.try_deserialize()?;
@@ -248,11 +254,44 @@ impl Settings {
             // The gateway serves them, so a worker on its own has to write them with the gateway's address.
             settings.workflows.short_link_base = links.into();
         }
-        settings
-            .gateway
-            .validate()
-            .map_err(|wrong| SettingsError::Senseless(wrong.into_iter().map(|w| format!("gateway.{w}")).collect()))?;
-        Ok(settings)
+        settings.listen_is_named = listen_is_asked_for || settings.gateway.listen != GatewaySettings::default().listen;
+        let mut wrong: Vec<String> =
+            settings.gateway.validate().err().into_iter().flatten().map(|wrong| format!("gateway.{wrong}")).collect();
+        if let Some(Err(error)) = settings.vault.keys.as_ref().map(|keys| keys.expose_secret().parse::<KeyRing>()) {
+            wrong.push(format!("vault.keys: {error}"));
+        }
+        if wrong.is_empty() { Ok(settings) } else { Err(SettingsError::Senseless(wrong)) }
+    }
+
+    /// The settings in force, as a file states them. Of secrets it says whether they are set; in addresses it hides who signs in.
+    ///
+    /// # Errors
+    /// When they cannot be written as TOML.
+    pub(crate) fn shown(&self) -> Result<String, toml::ser::Error> {
+        let mut settings = toml::Value::try_from(self)?;
+        hide_logins(&mut settings);
+        toml::to_string_pretty(&settings)
+    }
+}
+
+fn hide_logins(value: &mut toml::Value) {
+    match value {
+        toml::Value::String(text) => *text = without_login(text),
+        toml::Value::Array(items) => items.iter_mut().for_each(hide_logins),
+        toml::Value::Table(fields) => fields.iter_mut().for_each(|(_, field)| hide_logins(field)),
+        _ => {}
+    }
+}
+
+/// An address without the name and password in it, for those who read over shoulders and logs. Any other text stays as it is.
+#[must_use]
+pub(crate) fn without_login(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password that was not escaped may hold any of these, so that the login ends only at the last @ there is.
+    match rest[..end].rfind('@').or_else(|| rest.rfind('@').filter(|_| rest[..end].contains(':'))) {
+        Some(at) => format!("{scheme}://(hidden)@{}", &rest[at + 1..]),
+        None => address.to_owned(),
     }
 }
 
@@ -306,8 +345,66 @@ mod tests {
 
     #[test]
     fn secrets_show_only_whether_they_are_set() {
-        let settings = Settings::load(None, &["vault.keys=k1:c2VjcmV0".to_owned()]).unwrap();
-        let shown = toml::to_string(&settings).unwrap();
-        assert!(shown.contains("keys = \"(set)\"") && !shown.contains("c2VjcmV0"), "{shown}");
+        let keys = KeyRing::fresh("k1").unwrap();
+        let settings = Settings::load(None, &[format!("vault.keys={}", keys.expose_secret())]).unwrap();
+        let shown = settings.shown().unwrap();
+        let (_, key) = keys.expose_secret().split_once(':').unwrap();
+        assert!(shown.contains("keys = \"(set)\"") && !shown.contains(key), "{shown}");
+    }
+
+    #[test]
+    fn addresses_show_no_login() {
+        let named = [
+            "gateway.admin_url=http://planted:planted@engine.example:9070",
+            "gateway.ingress_url=http://planted@engine.example:8080",
+            "worker.advertise_url=http://planted:planted@worker.example:9080",
+            "telemetry.otlp_endpoint=http://planted:planted@otlp.example",
+            "servers.admin_url=http://planted:planted@engine.example",
+            "media.endpoint=https://planted:planted@s3.example",
+            "media.bucket=media",
+            "media.access_key=shown",
+            "media.secret_key=planted",
+            "platforms.linkedin.client_id=shown",
+            "platforms.linkedin.client_secret=planted",
+            "platforms.linkedin.api_base=https://planted:planted@api.example",
+        ];
+        let settings = Settings::load(None, &named.map(ToOwned::to_owned)).unwrap();
+        let shown = settings.shown().unwrap();
+        assert!(!shown.contains("planted"), "{shown}");
+        for kept in ["http://(hidden)@engine.example:9070", "worker.example", "otlp.example", "s3.example", "api.example"] {
+            assert!(shown.contains(kept), "{kept}: {shown}");
+        }
+        let read: Result<toml::Table, _> = shown.parse();
+        assert_eq!(read.unwrap()["gateway"]["listen"].as_str(), Some("127.0.0.1:8081"));
+        for (address, hidden) in [
+            ("https://a.example/@b", "https://a.example/@b"),
+            ("https://u:p/w@a.example/", "https://(hidden)@a.example/"),
+            ("mail@example.org", "mail@example.org"),
+        ] {
+            assert_eq!(without_login(address), hidden);
+        }
+    }
+
+    #[test]
+    fn a_key_ring_that_seals_nothing_is_refused_at_start() {
+        let error = Settings::load(None, &["vault.keys=k1:c2hvcnQ=".to_owned(), "gateway.drain_seconds=99999".to_owned()]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("vault.keys: key `k1`") && text.contains("32 bytes") && text.contains("gateway.drain_seconds"), "{text}");
+        assert!(!text.contains("c2hvcnQ"), "{text}");
+    }
+
+    #[test]
+    fn an_address_is_asked_for_by_whoever_names_it_but_not_by_a_copy_of_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pressroom.toml");
+        let named = |written: &str, assignments: &[&str]| {
+            std::fs::write(&file, written).unwrap();
+            let assignments: Vec<String> = assignments.iter().map(|text| (*text).to_owned()).collect();
+            Settings::load(Some(&file), &assignments).unwrap().listen_is_named
+        };
+        assert!(!named("", &[]));
+        assert!(!named(DEFAULTS, &[]));
+        assert!(named("[gateway]\nlisten = \"127.0.0.1:9000\"", &[]));
+        assert!(named("", &["gateway.listen=127.0.0.1:8081"]), "the default, but by name");
     }
 }

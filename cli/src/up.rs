@@ -62,8 +62,8 @@ pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<
     migrations::run(stack.superuser_url().expose_secret(), Some(secrets.app_password.expose_secret())).await?;
     let mut ports = Ports::open(&folder);
     let stand_ins = StandIns::start(&mut settings, &mut ports, &folder, args.demo).await?;
-    let gateway_listener = ports.listen("gateway", settings.gateway.listen).await?;
-    let worker_listener = ports.listen("worker", ([127, 0, 0, 1], 0).into()).await?;
+    let gateway_listener = ports.listen("gateway", "gateway.listen", settings.gateway.listen, settings.listen_is_named).await?;
+    let worker_listener = ports.listen("worker", "worker.listen", ([127, 0, 0, 1], 0).into(), false).await?;
     ports.save()?;
 
     let api = Url::parse(&format!("http://{}", gateway_listener.local_addr()?))?;

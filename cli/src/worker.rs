@@ -19,7 +19,7 @@ use workflows::{
     world::{Outside, World},
 };
 
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, without_login};
 use gateway::app::Parts;
 
 /// Builds the outside world that the settings describe.
@@ -125,7 +125,8 @@ fn build_id() -> anyhow::Result<String> {
 pub(crate) async fn register(admin: &Url, deployment: &Url) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
     let mut url = admin.clone();
-    url.path_segments_mut().map_err(|()| anyhow::anyhow!("{admin} cannot have a path"))?.pop_if_empty().push("deployments");
+    let shown = without_login(admin.as_str());
+    url.path_segments_mut().map_err(|()| anyhow::anyhow!("{shown} cannot have a path"))?.pop_if_empty().push("deployments");
     let body = serde_json::json!({ "uri": deployment, "force": false });
     let mut last = String::new();
     for _ in 0..60 {
@@ -139,7 +140,7 @@ pub(crate) async fn register(admin: &Url, deployment: &Url) -> anyhow::Result<()
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    bail!("restate-server at {admin} did not take this build: {last}")
+    bail!("restate-server at {shown} did not take this build: {last}")
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -36,20 +36,24 @@ impl Ports {
         self.known.insert(name.to_owned(), port);
     }
 
-    /// Binds `name` to its port of last time, or else to `wish`, or else, if that is taken and nobody asked for it by name, to a free one.
+    /// Binds `name` to the address that was asked for; where nobody asked for one, to its port of last time, or else to `wish`, or else, if that is
+    /// taken too, to a free one.
     ///
     /// # Errors
-    /// When a port that was asked for is taken.
-    pub(crate) async fn listen(&mut self, name: &str, wish: SocketAddr) -> anyhow::Result<TcpListener> {
+    /// When an address that was asked for is taken; `key` is the setting that asks.
+    pub(crate) async fn listen(&mut self, name: &str, key: &str, wish: SocketAddr, is_named: bool) -> anyhow::Result<TcpListener> {
         let last = SocketAddr::new(wish.ip(), self.of(name));
-        let default = gateway::GatewaySettings::default().listen;
-        let listener = match TcpListener::bind(last).await {
-            Ok(listener) if last.port() != 0 && (wish == default || wish.port() == 0) => listener,
-            _ if wish == default => match TcpListener::bind(wish).await {
-                Ok(listener) => listener,
-                Err(_) => worker::listen(SocketAddr::new(wish.ip(), 0), name).await?,
-            },
-            _ => worker::listen(wish, "gateway.listen").await?,
+        let listener = if is_named && wish.port() != 0 {
+            worker::listen(wish, key).await?
+        } else {
+            let before = if last.port() == 0 { None } else { TcpListener::bind(last).await.ok() };
+            match before {
+                Some(listener) => listener,
+                None => match TcpListener::bind(wish).await {
+                    Ok(listener) => listener,
+                    Err(_) => worker::listen(SocketAddr::new(wish.ip(), 0), key).await?,
+                },
+            }
         };
         self.remember(name, listener.local_addr()?.port());
         Ok(listener)
@@ -61,5 +65,30 @@ impl Ports {
     /// When the folder cannot be written.
     pub(crate) fn save(&self) -> anyhow::Result<()> {
         std::fs::write(&self.file, serde_json::to_vec_pretty(&self.known)?).with_context(|| format!("writing {}", self.file.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_an_address_that_nobody_asked_for_gives_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wish = taken.local_addr().unwrap();
+        let mut ports = Ports::open(folder.path());
+        // Not even for the port of last time.
+        let first = ports.listen("gateway", "gateway.listen", wish, false).await.unwrap().local_addr().unwrap();
+        assert_ne!(first.port(), wish.port());
+        let error = ports.listen("gateway", "gateway.listen", wish, true).await.unwrap_err().to_string();
+        assert!(error.contains(&wish.to_string()) && error.contains("`gateway.listen`") && error.contains("taken"), "{error}");
+        assert_eq!(ports.of("gateway"), first.port(), "the refusal changes nothing");
+        // Once it is free, the one who asks gets it, and the others what they had.
+        drop(taken);
+        let named = ports.listen("gateway", "gateway.listen", wish, true).await.unwrap();
+        assert_eq!(named.local_addr().unwrap(), wish);
+        let any = "127.0.0.1:0".parse().unwrap();
+        assert_ne!(ports.listen("worker", "worker.listen", any, true).await.unwrap().local_addr().unwrap().port(), 0);
     }
 }
