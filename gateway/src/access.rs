@@ -92,6 +92,7 @@ pub(crate) fn may<S>(role: Role, mut routes: UtoipaMethodRouter<S>) -> UtoipaMet
         operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
         let mut problems = vec![("401", "Nobody is signed in"), ("403", "The role does not allow it"), ("429", "Too many requests")];
         if method != Method::GET {
+            problems.push(("400", "The body is not JSON, or the idempotency key cannot be used"));
             problems.extend([("409", "Its state does not allow it, or the idempotency key is in use"), ("422", "Bad fields")]);
             operation.parameters.get_or_insert_default().push(RefOr::T(
                 ParameterBuilder::new()
@@ -103,11 +104,45 @@ pub(crate) fn may<S>(role: Role, mut routes: UtoipaMethodRouter<S>) -> UtoipaMet
                     .build(),
             ));
         }
-        for (status, what) in problems {
-            operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(what)));
-        }
+        tell(operation, &problems);
+        tell_of_input(operation);
     });
     routes
+}
+
+/// What every operation answers that reads a body or a query.
+fn tell_of_input(operation: &mut Operation) {
+    if operation.request_body.is_some() {
+        let problems = [
+            ("400", "The body is not JSON"),
+            ("413", "The body is over 1 MiB"),
+            ("415", "The body is not declared as JSON"),
+            ("422", "Bad fields"),
+        ];
+        tell(operation, &problems);
+    }
+    let has_query = operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => matches!(parameter.parameter_in, ParameterIn::Query),
+        RefOr::Ref(_) => false,
+    });
+    if has_query {
+        tell(operation, &[("422", "Bad parameters")]);
+    }
+    // Whatever goes wrong comes with a document that says what.
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+            && response.content.is_empty()
+        {
+            response.content = problem("").content;
+        }
+    }
+}
+
+fn tell(operation: &mut Operation, problems: &[(&str, &str)]) {
+    for (status, what) in problems {
+        operation.responses.responses.entry((*status).to_owned()).or_insert_with(|| RefOr::T(problem(what)));
+    }
 }
 
 /// States that these routes ask nobody who they are.
@@ -115,6 +150,15 @@ pub(crate) fn anyone<S>(mut routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter
     each_operation(&mut routes.1.paths, |_, operation| {
         state(operation, json!([ANYONE]));
         operation.security = Some(Vec::new());
+        tell_of_input(operation);
+    });
+    routes
+}
+
+/// Takes an answer out that these routes do not give.
+pub(crate) fn never<S>(status: &str, mut routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S> {
+    each_operation(&mut routes.1.paths, |_, operation| {
+        operation.responses.responses.remove(status);
     });
     routes
 }

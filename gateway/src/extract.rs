@@ -7,11 +7,14 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{header, request::Parts},
 };
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
+    complaints,
     fields::segment,
-    problem::{Code, Problem},
+    problem::{Code, FieldError, Problem},
 };
 
 /// The largest body that is read, in bytes.
@@ -39,7 +42,7 @@ pub(crate) async fn body(request: Request) -> Result<Bytes, Problem> {
     axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| too_large())
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<S: Send + Sync, T: DeserializeOwned + ToSchema> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -52,24 +55,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads JSON; an error names the field.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads JSON; an error names every field that cannot be read.
+pub(crate) fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Problem> {
     if holds_nul(bytes) {
-        return Err(Problem::field(String::new(), "a text holds the character U+0000, which cannot be stored".to_owned()));
+        let body: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+        return Err(Problem::fields(complaints::nuls(&body)));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        if error.inner().is_data() {
+        let first = if error.inner().is_data() {
             let text = error.inner().to_string();
             // serde_json ends its messages with the position, which says less than the pointer.
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned();
-            Problem::field(pointer(error.path(), &text), text)
-        } else if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-            // It is JSON: serde_json takes a number in the place of a name (an enum's) for bad syntax.
-            Problem::field(pointer(error.path(), ""), "has the wrong type")
+            FieldError { pointer: complaints::pointer(error.path(), &text), detail: text }
         } else {
-            malformed(error.inner())
-        }
+            // It may be JSON: serde_json takes a number in the place of a name (an enum's) for bad syntax.
+            FieldError { pointer: complaints::pointer(error.path(), ""), detail: "has the wrong type".to_owned() }
+        };
+        let body: Value = match serde_json::from_slice(bytes) {
+            Ok(body) => body,
+            Err(_) if error.inner().is_data() => return Problem::fields(vec![first]),
+            Err(_) => return malformed(error.inner()),
+        };
+        let mut others = complaints::all::<T>(&body);
+        others.retain(|other| other.pointer != first.pointer);
+        others.insert(0, first);
+        Problem::fields(others)
     })?;
     reader.end().map_err(|error| malformed(&error))?;
     Ok(value)
@@ -88,43 +99,6 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(Code::MalformedJson).detail(format!("Line {}, column {}.", error.line(), error.column()))
 }
 
-/// The JSON pointer of what an error is about. Missing fields, and unknown ones, are named by the message only.
-fn pointer(path: &serde_path_to_error::Path, message: &str) -> String {
-    use serde_path_to_error::Segment;
-    let mut parts: Vec<String> = path
-        .iter()
-        .filter_map(|part| match part {
-            Segment::Seq { index } => Some(index.to_string()),
-            Segment::Map { key } => Some(segment(key)),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect();
-    // A missing field is never on the path, an unknown one is where the reader went through it.
-    match named(message) {
-        Some((Named::Missing, name)) => parts.push(segment(name)),
-        Some((Named::Unknown, name)) if parts.last() != Some(&segment(name)) => parts.push(segment(name)),
-        _ => {}
-    }
-    parts.iter().fold(String::new(), |pointer, part| pointer + "/" + part)
-}
-
-/// What serde says of a field by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// It is needed.
-    Missing,
-    /// There is none of this name.
-    Unknown,
-}
-
-/// The field that one of serde's messages names, if it is about a missing or an unknown one.
-pub(crate) fn named(message: &str) -> Option<(Named, &str)> {
-    let (kind, rest) = None
-        .or_else(|| Some((Named::Missing, message.strip_prefix("missing field `")?)))
-        .or_else(|| Some((Named::Unknown, message.strip_prefix("unknown field `")?)))?;
-    Some((kind, rest.split_once('`')?.0))
-}
-
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
@@ -133,11 +107,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         if let Some((name, _)) = url::form_urlencoded::parse(query.as_bytes()).find(|(_, value)| value.contains('\0')) {
             return Err(Problem::field(format!("/{}", segment(&name)), "holds the character U+0000".to_owned()));
         }
-        let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
-        serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
-            let text = error.inner().to_string();
-            Problem::field(pointer(error.path(), &text), text)
-        })
+        // Each parameter that cannot be read is noted and left out, and the others are read again.
+        let mut bad: Vec<FieldError> = Vec::new();
+        loop {
+            let left = url::form_urlencoded::parse(query.as_bytes())
+                .filter(|(name, _)| bad.iter().all(|error| error.pointer != format!("/{}", segment(name))));
+            let left = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(left).finish();
+            let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(left.as_bytes()));
+            match serde_path_to_error::deserialize(reader) {
+                Ok(value) if bad.is_empty() => return Ok(Self(value)),
+                Ok(_) => return Err(Problem::fields(bad)),
+                Err(error) => {
+                    let detail = error.inner().to_string();
+                    let pointer = complaints::pointer(error.path(), &detail);
+                    // One that was left out is missing now.
+                    if bad.iter().any(|known| known.pointer == pointer) {
+                        return Err(Problem::fields(bad));
+                    }
+                    let last = pointer.is_empty() || detail.starts_with("missing field");
+                    bad.push(FieldError { pointer, detail });
+                    if last {
+                        return Err(Problem::fields(bad));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -157,23 +151,24 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     struct Outer {
         #[serde(rename = "inner")]
         _inner: Vec<Inner>,
         #[serde(rename = "plan")]
+        #[schema(value_type = Option<Object>)]
         _plan: Option<domain::schedule::ScheduleSpec>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     struct Inner {
         #[serde(rename = "n")]
         _n: u8,
     }
 
-    async fn problem(json: &str) -> serde_json::Value {
+    async fn problem(json: &str) -> Value {
         let response = parse::<Outer>(json.as_bytes()).unwrap_err().into_response();
         let response = crate::problem::finish(response, "id", &url::Url::parse("http://h").unwrap());
         serde_json::from_slice(&axum::body::to_bytes(response.into_body(), MAX_BODY).await.unwrap()).unwrap()
@@ -197,15 +192,55 @@ mod tests {
             (r#"{"inner": [{}]}"#, "/inner/0/n"),
             (r"{}", "/inner"),
             (r#"{"inner": [], "plan": {"mode": 5}}"#, "/plan/mode"),
-            (r#"{"inner": [], "plan": {"plan": 1}}"#, "/plan/plan"),
+            (r#"{"inner": [], "plan": {"mode": "now", "plan": 1}}"#, "/plan/plan"),
             (r#"{"inner": [], "plan": {"mode": "at", "timezone": "Europe/Berlin"}}"#, "/plan/at"),
+            (r#"{"inner": [], "inner": []}"#, "/inner"),
             (r"3", ""),
         ] {
             let body = problem(json).await;
             assert_eq!(body["code"], "validation-failed", "{json}");
             assert_eq!(body["errors"][0]["pointer"], pointer, "{json}: {body}");
+            assert_eq!(body["errors"].as_array().unwrap().len(), 1, "{json}: {body}");
             assert!(!body["errors"][0]["detail"].as_str().unwrap().contains("column"), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn all_bad_fields_are_pointed_at_and_a_nul_by_its_field() {
+        let pointers = async |json: &str| {
+            let body = problem(json).await;
+            let errors = body["errors"].as_array().unwrap().clone();
+            errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            pointers(r#"{"inner": [{"n": "x"}, {"n": 1, "m": 2}, {}], "plan": 3, "other": 1}"#).await,
+            ["/inner/0/n", "/inner/1/m", "/inner/2/n", "/other", "/plan"]
+        );
+        assert_eq!(pointers(r#"{"plan": {"mode": 5}, "other": 1}"#).await, ["/plan/mode", "/other", "/inner"]);
+        assert_eq!(pointers(r#"{"inner": "a\u0000", "plan": {"mode": "\u0000"}}"#).await, ["/inner", "/plan/mode"]);
+    }
+
+    #[tokio::test]
+    async fn every_bad_parameter_is_pointed_at() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "what is read is not looked at")]
+        struct Query {
+            limit: Option<u16>,
+            since: Option<u8>,
+            brand: String,
+        }
+        let read = async |query: &str| {
+            let (mut parts, ()) = http::Request::builder().uri(format!("/x?{query}")).body(()).unwrap().into_parts();
+            Params::<Query>::from_request_parts(&mut parts, &()).await.map_err(|problem| format!("{problem:?}"))
+        };
+        assert_eq!(read("limit=5&brand=x").await.unwrap().0.limit, Some(5));
+        let told = read("limit=many&since=300&brand=x&other=1").await.unwrap_err();
+        for pointer in ["/limit", "/since", "/other"] {
+            assert!(told.contains(&format!("\"{pointer}\"")), "{pointer}: {told}");
+        }
+        assert!(!told.contains("/brand"), "{told}");
+        assert!(read("limit=many").await.unwrap_err().contains("/brand"));
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! The contract: OpenAPI 3.1, generated from the handlers.
 
+mod examples;
+
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -53,7 +55,9 @@ pub(crate) fn base() -> OpenApi {
 /// The whole contract.
 #[must_use]
 pub fn document() -> OpenApi {
-    api::routes().into_openapi()
+    let mut document = api::routes().into_openapi();
+    examples::add(&mut document);
+    document
 }
 
 #[cfg(test)]
@@ -80,6 +84,46 @@ mod tests {
             }
         }
         assert_eq!(json["openapi"], "3.1.0");
+    }
+
+    /// Each operation tells the answers that it can come to: whoever adds one need not think of them, and cannot forget them.
+    #[test]
+    fn every_operation_says_what_can_go_wrong() {
+        let json = serde_json::to_value(document()).unwrap();
+        for (path, item) in json["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let answers = operation["responses"].as_object().unwrap();
+                let mut needed = Vec::new();
+                if operation["x-roles"][0] != "anyone" {
+                    needed.extend(["401", "403", "429"]);
+                    if method != "get" {
+                        // The idempotency key: unusable, in use, used for something else.
+                        needed.extend(["400", "409", "422"]);
+                    }
+                    if path.contains('{') {
+                        needed.push("404");
+                    }
+                }
+                if operation.get("requestBody").is_some() {
+                    needed.extend(["400", "413", "422"]);
+                    if operation["operationId"] != "ingest_metrics" {
+                        needed.push("415");
+                    }
+                }
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                if parameters.filter(|p| p["in"] == "query").count() > 0 {
+                    needed.push("422");
+                }
+                for status in needed {
+                    assert!(answers.contains_key(status), "{method} {path} does not tell of {status}");
+                }
+                for (status, answer) in answers.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                    let schema = answer.pointer("/content/application~1problem+json/schema/$ref");
+                    assert!(schema.is_some(), "{method} {path} {status} does not say that it is a problem document");
+                }
+                assert!(answers.keys().any(|status| status.starts_with(['2', '3'])), "{method} {path} never succeeds");
+            }
+        }
     }
 
     /// Whoever reads the contract can copy a body from it.

@@ -3,6 +3,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use data_encoding::BASE64URL_NOPAD;
+use domain::ids::BrandId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,6 +19,21 @@ const MAX_LIMIT: u16 = 200;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
+    /// How many items, 1 to 200; 50 unless said.
+    #[param(minimum = 1, maximum = 200)]
+    pub(crate) limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    pub(crate) cursor: Option<String>,
+}
+
+/// Which page, of what belongs to which brand.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BrandPageParams {
+    /// Of this brand only.
+    #[param(value_type = Option<String>)]
+    pub(crate) brand_id: Option<BrandId>,
     /// How many items, 1 to 200; 50 unless said.
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u16>,

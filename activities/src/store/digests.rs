@@ -115,7 +115,7 @@ pub async fn subscription(tx: &mut OrgTx, id: SubscriptionId) -> ActivityResult<
     .transpose()
 }
 
-/// A page of subscriptions, newest first, that come after `after`; those of one brand if it is named.
+/// A page of the subscriptions in force, newest first, that come after `after`; those of one brand if it is named.
 ///
 /// # Errors
 /// When the database cannot answer, or what it holds cannot be read.
@@ -128,7 +128,7 @@ pub async fn subscriptions(
     sqlx::query_as!(
         SubscriptionRow,
         "SELECT id, brand_id, cadence, at, timezone, weekday, email, enabled, created_at FROM digest_subscriptions
-         WHERE ($1::uuid IS NULL OR brand_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+         WHERE enabled AND ($1::uuid IS NULL OR brand_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         brand.map(BrandId::uuid),
         after.map(SubscriptionId::uuid),
         limit

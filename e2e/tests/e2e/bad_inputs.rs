@@ -259,6 +259,61 @@ async fn the_pointer_names_the_very_field() {
 }
 
 #[tokio::test]
+async fn every_bad_field_of_a_body_is_named_at_once() {
+    let api = Api::start().await;
+    let brand = api.post("/v1/brands", &json!({"name": "b"})).await.expect(201);
+    let mut body = campaign(&brand, account(&api).await);
+    body["brand_id"] = json!(5);
+    body["connectors"] = json!(["con_00000000000000000000000000", 7, "nobody"]);
+    body["brief"] = json!({"topic": 1, "languages": "en", "tone": null, "surprise": true, "platforms": ["mastodon", "myspace"]});
+    body["approval"] = json!([]);
+    let answer = api.post("/v1/campaigns", &body).await;
+    let mut pointers = answer.expect_problem(422, "validation-failed").pointers();
+    pointers.sort_unstable();
+    let expected = [
+        "/approval",
+        "/brand_id",
+        "/brief/audience",
+        "/brief/languages",
+        "/brief/platforms/1",
+        "/brief/surprise",
+        "/brief/tone",
+        "/brief/topic",
+        "/connectors/1",
+        "/connectors/2",
+    ];
+    assert_eq!(pointers, expected, "{answer:#?}");
+    let texts = json!({"name": "b\0", "banned_phrases": ["ok", "n\0"], "links": {"web": "https://x.example/\0"}});
+    let answer = api.post("/v1/brands", &texts).await;
+    assert_eq!(answer.expect_problem(422, "validation-failed").pointers(), ["/banned_phrases/1", "/links/web", "/name"]);
+    let answer = api.get("/v1/posts?limit=many&status=lost&campaign_id=x&other=1").await;
+    let mut pointers = answer.expect_problem(422, "validation-failed").pointers();
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/campaign_id", "/limit", "/other", "/status"]);
+}
+
+/// `null` in a `PATCH` takes a field away, or is refused by its pointer; it never does nothing.
+#[tokio::test]
+async fn a_null_in_a_patch_takes_the_field_away_or_is_refused() {
+    let api = Api::start().await;
+    let full = json!({"name": "b", "guidelines": "Plain.", "banned_phrases": ["p"], "required_disclosures": ["d"], "colors": ["#000000"],
+        "links": {"web": "https://x.example"}});
+    let brand = api.post("/v1/brands", &full).await.expect(201);
+    let bare = api.post("/v1/brands", &json!({"name": "b"})).await.expect(201);
+    let path = format!("/v1/brands/{}", brand["id"].as_str().unwrap());
+    let patch = async |body: Value| Answer::of(api.request(Role::Editor, Method::PATCH, &path).json(&body).send().await.unwrap()).await;
+    for name in full.as_object().unwrap().keys() {
+        let answer = patch(json!({name: null})).await;
+        if name == "name" {
+            assert_eq!(answer.expect_problem(422, "validation-failed").pointers(), ["/name"]);
+        } else {
+            assert_eq!(answer.expect(200)[name], bare[name], "{name}");
+        }
+    }
+    assert_eq!(api.get(&path).await.expect(200)["guidelines"], "");
+}
+
+#[tokio::test]
 async fn a_post_that_is_out_refuses_a_rewrite_at_once() {
     let api = Api::start().await;
     worker(&api).await;

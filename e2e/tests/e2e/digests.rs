@@ -3,6 +3,7 @@
 mod cancelled;
 mod desk;
 mod fires;
+mod subscriptions;
 
 use std::sync::Arc;
 

@@ -25,6 +25,7 @@ use crate::{
     fields::{Fields, segment},
     idempotency::IdSource,
     page::{Page, PageParams, Slice},
+    patch::{self, never_null, nullable},
     problem::{ApiResult, Problem},
 };
 
@@ -67,23 +68,34 @@ struct BrandInput {
     links: BTreeMap<String, String>,
 }
 
-/// What is to change. A field that is left out stays.
+/// What is to change. A field that is left out stays; one that is null is taken away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"guidelines": "Warm and plain. We name the farm and the year."}))]
 struct BrandPatch {
-    /// See `POST /v1/brands`.
+    /// See `POST /v1/brands`; not null.
+    #[serde(default, deserialize_with = "never_null")]
     name: Option<String>,
-    /// See `POST /v1/brands`.
-    guidelines: Option<String>,
-    /// Replaces the whole list.
-    banned_phrases: Option<Vec<String>>,
-    /// Replaces the whole list.
-    required_disclosures: Option<Vec<String>>,
-    /// Replaces the whole list.
-    colors: Option<Vec<String>>,
-    /// Replaces all links.
-    links: Option<BTreeMap<String, String>>,
+    /// See `POST /v1/brands`; null: none.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    guidelines: Option<Option<String>>,
+    /// Replaces the whole list; null: none.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Vec<String>>)]
+    banned_phrases: Option<Option<Vec<String>>>,
+    /// Replaces the whole list; null: none.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Vec<String>>)]
+    required_disclosures: Option<Option<Vec<String>>>,
+    /// Replaces the whole list; null: none.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Vec<String>>)]
+    colors: Option<Option<Vec<String>>>,
+    /// Replaces all links; null: none.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    links: Option<Option<BTreeMap<String, String>>>,
 }
 
 /// A brand.
@@ -199,17 +211,17 @@ async fn update(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<BrandId>,
-    Json(patch): Json<BrandPatch>,
+    Json(changes): Json<BrandPatch>,
 ) -> ApiResult<axum::Json<BrandView>> {
     let mut tx = app.store.in_org(caller.org).await?;
     let mut brand = brands::get_for_update(&mut tx, id).await?.ok_or_else(Problem::not_found)?.brand;
-    let BrandPatch { name, guidelines, banned_phrases, required_disclosures, colors, links } = patch;
+    let BrandPatch { name, guidelines, banned_phrases, required_disclosures, colors, links } = changes;
     brand.name = name.unwrap_or(brand.name);
-    brand.guidelines = guidelines.unwrap_or(brand.guidelines);
-    brand.banned_phrases = banned_phrases.unwrap_or(brand.banned_phrases);
-    brand.required_disclosures = required_disclosures.unwrap_or(brand.required_disclosures);
-    brand.colors = colors.unwrap_or(brand.colors);
-    brand.links = links.unwrap_or(brand.links);
+    brand.guidelines = patch::after(guidelines, brand.guidelines);
+    brand.banned_phrases = patch::after(banned_phrases, brand.banned_phrases);
+    brand.required_disclosures = patch::after(required_disclosures, brand.required_disclosures);
+    brand.colors = patch::after(colors, brand.colors);
+    brand.links = patch::after(links, brand.links);
     check(&brand)?;
     brands::update(&mut tx, id, &brand).await?;
     let record = brands::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;

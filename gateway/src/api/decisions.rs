@@ -140,6 +140,12 @@ async fn reject(
     About { app, caller, ids, id }.decide(Decision::Reject { reason: body.reason }).await
 }
 
+/// When a post goes out, by itself a body.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+struct PlanInput(ScheduleSpec);
+
 /// Give a post its time, or another one
 #[utoipa::path(post, path = "/v1/posts/{id}/schedule", tag = "posts", operation_id = "schedule_post", params(("id" = String, Path)),
     request_body(content = Object, description = "`{\"mode\": \"now\"}`, or a wall time in a zone",
@@ -150,7 +156,7 @@ async fn schedule(
     caller: Caller,
     ids: IdSource,
     Id(id): Id<PostId>,
-    Json(spec): Json<ScheduleSpec>,
+    Json(PlanInput(spec)): Json<PlanInput>,
 ) -> ApiResult<axum::Json<PostView>> {
     About { app, caller, ids, id }.plan(spec).await
 }

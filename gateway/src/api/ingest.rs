@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::metrics::Ingest;
 
 use crate::{
-    access::anyone,
+    access::{anyone, never},
     admin,
     app::App,
     extract,
@@ -35,7 +35,8 @@ use crate::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(anyone(routes!(ingest)))
+    // What is signed is read, however it is declared.
+    OpenApiRouter::new().routes(never("415", anyone(routes!(ingest))))
 }
 
 /// Counters of one post at one moment.

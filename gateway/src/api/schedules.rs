@@ -1,7 +1,5 @@
 //! Recurring schedules: a campaign each time that a cron expression comes in a zone.
 
-#![expect(unused_qualifications, reason = "the parameters of utoipa::path are named in full by its own code")]
-
 mod view;
 
 use activities::store::{
@@ -16,11 +14,11 @@ use axum::{
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    ids::{BrandId, OrgId, ScheduleId},
+    ids::{OrgId, ScheduleId},
     schedule::{CatchUp, GapRule, Occurrence, OverlapPolicy, OverlapRule, Recurring, ScheduleSpec, WallTime},
 };
-use serde::{Deserialize, Deserializer};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::schedule::{BACKFILL_AT_MOST, Backfill, ForSchedule, PauseSchedule, PutSchedule};
 
@@ -33,7 +31,8 @@ use crate::{
     extract::{Id, Json, Params},
     fields::Fields,
     idempotency::IdSource,
-    page::{Page, Slice},
+    page::{BrandPageParams, Page, Slice},
+    patch::{self, never_null, nullable},
     problem::{ApiResult, Problem},
 };
 
@@ -107,44 +106,48 @@ struct ScheduleInput {
     campaign: CampaignInput,
 }
 
-/// Reads a field that may be null: absent is `None`, null `Some(None)`.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// Changes of a schedule; what is absent stays.
+/// Changes of a schedule; what is absent stays, and what is null is as if it had never been given.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"cron": "30 9 * * MON-FRI", "overlap": "buffer_one", "end": null}))]
 struct SchedulePatch {
-    /// As in `POST`.
+    /// As in `POST`; not null.
+    #[serde(default, deserialize_with = "never_null")]
     cron: Option<String>,
-    /// As in `POST`.
+    /// As in `POST`; not null.
+    #[serde(default, deserialize_with = "never_null")]
     #[schema(value_type = Option<String>)]
     timezone: Option<Tz>,
     /// As in `POST`.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    on_gap: Option<GapRule>,
+    on_gap: Option<Option<GapRule>>,
     /// As in `POST`.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    on_overlap: Option<OverlapRule>,
+    on_overlap: Option<Option<OverlapRule>>,
     /// As in `POST`.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    overlap: Option<OverlapPolicy>,
+    overlap: Option<Option<OverlapPolicy>>,
     /// As in `POST`.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Object>)]
-    catch_up: Option<CatchUp>,
+    catch_up: Option<Option<CatchUp>>,
     /// As in `POST`.
-    jitter_seconds: Option<u32>,
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<u32>)]
+    jitter_seconds: Option<Option<u32>>,
     /// As in `POST`; null: none.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     start: Option<Option<WallTime>>,
     /// As in `POST`; null: none.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     end: Option<Option<WallTime>>,
-    /// As in `POST`, as a whole.
+    /// As in `POST`, as a whole; not null.
+    #[serde(default, deserialize_with = "never_null")]
     campaign: Option<CampaignInput>,
 }
 
@@ -230,25 +233,14 @@ async fn create(State(app): State<App>, caller: Caller, ids: IdSource, Json(inpu
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/schedules/{id}"))], axum::Json(view)))
 }
 
-/// Which schedules.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    /// Of this brand only.
-    #[param(value_type = Option<String>)]
-    brand_id: Option<BrandId>,
-    /// How many items, 1 to 200; 50 unless said.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u16>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// List recurring schedules, newest first
-#[utoipa::path(get, path = "/v1/schedules", tag = "schedules", operation_id = "list_schedules", params(ListParams),
+#[utoipa::path(get, path = "/v1/schedules", tag = "schedules", operation_id = "list_schedules", params(BrandPageParams),
     responses((status = 200, body = Page<ScheduleView>, description = "A page")))]
-async fn list(State(app): State<App>, caller: Caller, Params(params): Params<ListParams>) -> ApiResult<axum::Json<Page<ScheduleView>>> {
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<BrandPageParams>,
+) -> ApiResult<axum::Json<Page<ScheduleView>>> {
     let slice = Slice::new(params.limit, params.cursor.as_deref())?;
     let mut tx = app.store.in_org(caller.org).await?;
     let rows = schedules::list(&mut tx, params.brand_id, slice.after, slice.rows()).await?;
@@ -277,20 +269,20 @@ async fn update(
     caller: Caller,
     ids: IdSource,
     Id(id): Id<ScheduleId>,
-    Json(patch): Json<SchedulePatch>,
+    Json(changes): Json<SchedulePatch>,
 ) -> ApiResult<axum::Json<ScheduleView>> {
     let org = caller.org;
     let mut tx = app.store.in_org(org).await?;
     let mut schedule = schedules::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?.asked;
     let recurring = &mut schedule.recurring;
-    let SchedulePatch { cron, timezone, on_gap, on_overlap, overlap, catch_up, jitter_seconds, start, end, campaign } = patch;
+    let SchedulePatch { cron, timezone, on_gap, on_overlap, overlap, catch_up, jitter_seconds, start, end, campaign } = changes;
     recurring.cron = cron.unwrap_or_else(|| recurring.cron.clone());
     recurring.timezone = timezone.unwrap_or(recurring.timezone);
-    recurring.on_gap = on_gap.unwrap_or(recurring.on_gap);
-    recurring.on_overlap = on_overlap.unwrap_or(recurring.on_overlap);
-    recurring.overlap = overlap.unwrap_or(recurring.overlap);
-    recurring.catch_up = catch_up.unwrap_or(recurring.catch_up);
-    recurring.jitter_seconds = jitter_seconds.unwrap_or(recurring.jitter_seconds);
+    recurring.on_gap = patch::after(on_gap, recurring.on_gap);
+    recurring.on_overlap = patch::after(on_overlap, recurring.on_overlap);
+    recurring.overlap = patch::after(overlap, recurring.overlap);
+    recurring.catch_up = patch::after(catch_up, recurring.catch_up);
+    recurring.jitter_seconds = patch::after(jitter_seconds, recurring.jitter_seconds);
     recurring.start = start.unwrap_or(recurring.start);
     recurring.end = end.unwrap_or(recurring.end);
     accept(recurring)?;

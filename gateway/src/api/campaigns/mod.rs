@@ -1,14 +1,12 @@
 //! Campaigns: from a brief to posts.
-#![expect(unused_qualifications, reason = "the parameters of utoipa::path are named in full by its own code")]
-
 mod create;
 mod progress;
 
 use activities::store::campaigns;
 use axum::extract::State;
-use domain::ids::{BrandId, CampaignId, PostId};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use domain::ids::{CampaignId, PostId};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use workflows::campaign::{Cancelled, ForCampaign};
 
@@ -20,7 +18,7 @@ use crate::{
     auth::Caller,
     extract::{Id, Params},
     idempotency::IdSource,
-    page::{Page, Slice},
+    page::{BrandPageParams, Page, Slice},
     problem::{ApiResult, Problem},
 };
 
@@ -32,25 +30,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(may(Role::Editor, routes!(cancel)))
 }
 
-/// Which campaigns.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    /// Of this brand only.
-    #[param(value_type = Option<String>)]
-    brand_id: Option<BrandId>,
-    /// How many items, 1 to 200; 50 unless said.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u16>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// List campaigns, newest first
-#[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns", operation_id = "list_campaigns", params(ListParams),
+#[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns", operation_id = "list_campaigns", params(BrandPageParams),
     responses((status = 200, body = Page<CampaignView>, description = "A page")))]
-async fn list(State(app): State<App>, caller: Caller, Params(params): Params<ListParams>) -> ApiResult<axum::Json<Page<CampaignView>>> {
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<BrandPageParams>,
+) -> ApiResult<axum::Json<Page<CampaignView>>> {
     let slice = Slice::new(params.limit, params.cursor.as_deref())?;
     let mut tx = app.store.in_org(caller.org).await?;
     let rows = campaigns::list(&mut tx, params.brand_id, slice.after, slice.rows()).await?;

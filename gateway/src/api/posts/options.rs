@@ -13,7 +13,7 @@ use domain::{
     platform::Disclosure,
     post::{PostOptions, PostStatus, Threading},
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use workflows::campaign::ForCampaign;
 
@@ -24,39 +24,35 @@ use crate::{
     extract::{Id, Json},
     fields::Fields,
     idempotency::IdSource,
+    patch::{after, nullable},
     problem::{ApiResult, Code, Problem},
 };
 
 /// The most files of one post on any platform (TikTok's photos).
 const MOST_FILES: usize = 35;
 
-/// What is to change of a post; what is not named stays.
+/// What is to change of a post; what is not named stays, and what is null is as if it had never been given.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"assets": ["ast_06bv3s1k1xtkf0q9b4g2m8y7nc"], "first_comment": "More on our page.", "disclosures": ["paid_partnership"],
     "thread": "split"}))]
 pub(super) struct PostPatch {
     /// The files that hang on it, in order; at most 35. They hang on the first part of a thread.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>)]
-    assets: Option<Vec<AssetId>>,
+    assets: Option<Option<Vec<AssetId>>>,
     /// A comment of our own that follows it, up to 10,000 characters; null for none.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     first_comment: Option<Option<String>>,
     /// What the platform is told of its origin: `paid_partnership`, `own_brand`, `ai_generated`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>)]
-    disclosures: Option<BTreeSet<Disclosure>>,
+    disclosures: Option<Option<BTreeSet<Disclosure>>>,
     /// How its text becomes a thread. `marked`: where a line holds only `---`. `split`: as well where it is too long for one post.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    thread: Option<Threading>,
-}
-
-/// A field that is there, be it null.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    thread: Option<Option<Threading>>,
 }
 
 /// Names what is wrong with options by themselves.
@@ -107,10 +103,10 @@ pub(super) async fn update(
     let PostPatch { assets, first_comment, disclosures, thread } = patch;
     let before = post.options;
     let options = PostOptions {
-        assets: assets.unwrap_or_else(|| before.assets.clone()),
-        first_comment: first_comment.unwrap_or_else(|| before.first_comment.clone()),
-        disclosures: disclosures.unwrap_or_else(|| before.disclosures.clone()),
-        thread: thread.unwrap_or(before.thread),
+        assets: after(assets, before.assets.clone()),
+        first_comment: after(first_comment.map(Some), before.first_comment.clone()),
+        disclosures: after(disclosures, before.disclosures.clone()),
+        thread: after(thread, before.thread),
     };
     let mut fields = Fields::default();
     check(&options, &mut fields);

@@ -81,6 +81,7 @@ struct DecisionView {
 
 /// When a post goes out.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PostSchedule)]
 struct ScheduleView {
     /// What was asked for: the mode, and the wall time and zone where there is one.
     #[serde(flatten)]
