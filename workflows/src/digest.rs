@@ -134,7 +134,7 @@ impl Digest {
         let now = clock::now(&ctx, &self.world).await?;
         let next_at = subscription.asked.rhythm.next_after(now);
         let revision = load(&ctx).await?.revision + 1;
-        plan(&ctx, org, Plan { revision, fire_at: next_at }, now);
+        plan(&ctx, org, Plan { revision, fire_at: next_at });
         Ok(Json(Enabled { next_at }))
     }
 
@@ -158,7 +158,7 @@ impl Digest {
         let subscription = self.subscription(&ctx, org).await?;
         let now = clock::now(&ctx, &self.world).await?;
         let next_at = subscription.asked.rhythm.next_after(fire_at);
-        plan(&ctx, org, Plan { revision, fire_at: next_at }, now);
+        plan(&ctx, org, Plan { revision, fire_at: next_at });
         let (digest_id, mailed_before) = self.make(&ctx, org, &subscription, fire_at, false).await?;
         if mailed_before {
             return Ok(());
@@ -342,12 +342,12 @@ async fn load(ctx: &ObjectContext<'_>) -> Result<Plan, TerminalError> {
 }
 
 /// Puts a plan in force, and sets its timer.
-fn plan(ctx: &ObjectContext<'_>, org: OrgId, plan: Plan, now: DateTime<Utc>) {
+fn plan(ctx: &ObjectContext<'_>, org: OrgId, plan: Plan) {
     ctx.set(PLAN, Json(plan));
     if let Some(fire_at) = plan.fire_at {
         ctx.object_client::<DigestClient>(ctx.key())
             .fire(Json(Fire { org, revision: plan.revision, fire_at }))
-            .send_after(clock::until(fire_at, now));
+            .send_after(clock::timer(fire_at));
     }
 }
 

@@ -4,8 +4,6 @@
 //! invocation waits for weeks; a timer whose revision is no longer in force does nothing. Whether a post may still be planned, moved or stopped
 //! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
 
-use std::time::Duration;
-
 use activities::{
     best_time,
     store::{posts, runs},
@@ -208,7 +206,7 @@ impl Publication {
                 if newest.is_some_and(|Json(timer)| timer.revision > revision) {
                     return Ok(());
                 }
-                return fire_after(&ctx, Fire { due_at: Some(due), ..fired }, clock::until(due, now)).await;
+                return fire_at(&ctx, Fire { due_at: Some(due), ..fired }, due, now).await;
             }
             let grace = i64::try_from(self.world.settings.lateness.grace_seconds).unwrap_or(i64::MAX / 1000);
             if now - due > chrono::TimeDelta::seconds(grace) {
@@ -324,7 +322,7 @@ impl Publication {
         }
         call_off(ctx, revision).await?;
         let fire = Fire { org, revision, connector_id: post.connector_id, due_at: Some(due.due_at), at };
-        fire_after(ctx, fire, clock::until(due.due_at, now)).await?;
+        fire_at(ctx, fire, due.due_at, now).await?;
         Ok(Scheduled { due_at: due.due_at, adjusted: due.adjusted, revision })
     }
 }
@@ -332,12 +330,12 @@ impl Publication {
 /// Where the state has the [`Timer`].
 const TIMER: &str = "timer";
 
-/// Sets the timer of a plan.
-async fn fire_after(ctx: &ObjectContext<'_>, fire: Fire, wait: Duration) -> Result<(), TerminalError> {
+/// Sets the timer of a plan for an instant.
+async fn fire_at(ctx: &ObjectContext<'_>, fire: Fire, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), TerminalError> {
     let revision = fire.revision;
-    let timer = ctx.object_client::<PublicationClient>(ctx.key()).fire(Json(fire)).send_after(wait);
+    let timer = ctx.object_client::<PublicationClient>(ctx.key()).fire(Json(fire)).send_after(clock::timer(at));
     // What is due now cannot be called off any more, so that nobody waits for its id.
-    if !wait.is_zero() {
+    if now < at {
         ctx.set(TIMER, Json(Timer { revision, invocation: timer.await?.invocation_id().to_owned() }));
     }
     Ok(())

@@ -155,7 +155,8 @@ impl Schedule {
             next_after(&schedule.recurring, since)
         });
         let next = next.await?;
-        self.wait(&ctx, org, plan, next).await
+        arm(&ctx, org, Plan { due_at: next, ..plan });
+        Ok(())
     }
 
     /// Puts another request in its place. Times that came before stay as they are.
@@ -172,7 +173,8 @@ impl Schedule {
             if paused { Ok(None) } else { next_after(&schedule.recurring, since) }
         });
         let next = next.await?;
-        self.wait(&ctx, org, plan, next).await
+        arm(&ctx, org, Plan { due_at: next, ..plan });
+        Ok(())
     }
 
     /// Stops making campaigns until `resume`.
@@ -206,7 +208,7 @@ impl Schedule {
             next_after(&recurring, since)
         });
         let next = next.await?;
-        self.wait(&ctx, org, plan, next).await?;
+        arm(&ctx, org, Plan { due_at: next, ..plan });
         // What waited for a campaign that ended during the pause.
         ctx.object_client::<ScheduleClient>(ctx.key()).ended(Json(ForSchedule { org })).send();
         Ok(())
@@ -240,7 +242,7 @@ impl Schedule {
         let now = clock::now(&ctx, &self.world).await?;
         if now < due_at {
             // The clock was put back, or the engine's is ahead of ours: nothing begins early.
-            ctx.object_client::<ScheduleClient>(ctx.key()).fire(Json(fired)).send_after(clock::until(due_at, now));
+            ctx.object_client::<ScheduleClient>(ctx.key()).fire(Json(fired)).send_after(clock::timer(due_at));
             return Ok(());
         }
         let id = key(&ctx)?;
@@ -258,9 +260,9 @@ impl Schedule {
         .await?;
         for Begin { occurrence, at } in reckoned.begin {
             let run = RunOccurrence { org, occurrence, backfill: false, overlap: None };
-            ctx.object_client::<ScheduleClient>(ctx.key()).run(Json(run)).send_after(clock::until(at, now));
+            ctx.object_client::<ScheduleClient>(ctx.key()).run(Json(run)).send_after(clock::timer(at));
         }
-        self.arm(&ctx, org, Plan { revision, reckoned: Some(now), due_at: reckoned.next_at }, now);
+        arm(&ctx, org, Plan { revision, reckoned: Some(now), due_at: reckoned.next_at });
         Ok(())
     }
 
@@ -335,21 +337,13 @@ impl Schedule {
     }
 }
 
-impl Schedule {
-    /// Puts a plan in force whose next time is `due_at`.
-    async fn wait(&self, ctx: &ObjectContext<'_>, org: OrgId, plan: Plan, due_at: Option<DateTime<Utc>>) -> Result<(), TerminalError> {
-        let now = clock::now(ctx, &self.world).await?;
-        self.arm(ctx, org, Plan { due_at, ..plan }, now);
-        Ok(())
-    }
-
-    fn arm(&self, ctx: &ObjectContext<'_>, org: OrgId, plan: Plan, now: DateTime<Utc>) {
-        ctx.set(PLAN, Json(plan));
-        if let Some(due_at) = plan.due_at {
-            ctx.object_client::<ScheduleClient>(ctx.key())
-                .fire(Json(FireSchedule { org, revision: plan.revision, due_at }))
-                .send_after(clock::until(due_at, now));
-        }
+/// Puts a plan in force.
+fn arm(ctx: &ObjectContext<'_>, org: OrgId, plan: Plan) {
+    ctx.set(PLAN, Json(plan));
+    if let Some(due_at) = plan.due_at {
+        ctx.object_client::<ScheduleClient>(ctx.key())
+            .fire(Json(FireSchedule { org, revision: plan.revision, due_at }))
+            .send_after(clock::timer(due_at));
     }
 }
 

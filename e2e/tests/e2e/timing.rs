@@ -1,5 +1,7 @@
 //! When posts go out: never early, whatever the clocks and the laws do; at the brand's best hour, where that is asked for.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use chrono_tz::Tz;
@@ -9,7 +11,7 @@ use domain::{
     post::PostStatus,
     schedule::{ScheduleSpec, best_time::BestTime},
 };
-use e2e::{Newsroom, Plan, desk};
+use e2e::{Newsroom, Plan, desk, wait};
 use secrecy::ExposeSecret as _;
 use sqlx::{Connection as _, PgConnection};
 use workflows::publication::Fire;
@@ -48,6 +50,41 @@ async fn a_timer_that_is_early_by_our_clock_or_by_todays_law_sends_nothing() -> 
     newsroom.schedule(post, desk::now()).await?;
     let told = newsroom.goes_out_once(post).await?;
     ensure!(told.post.late_ms.is_none() && told.post.held_by.is_none(), "{told:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_is_set_for_the_due_time_however_long_planning_takes() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    let post = newsroom.approved_post(Platform::Mastodon).await?;
+    // Somebody else holds the post's row, so that the plan cannot be written for a while, though the time was read.
+    let held = Duration::from_secs(4);
+    let mut owner = PgConnection::connect(newsroom.stack.superuser_url().expose_secret()).await?;
+    let mut tx = owner.begin().await?;
+    sqlx::query("SELECT 1 FROM posts WHERE id = $1 FOR UPDATE").bind(post.uuid()).execute(&mut *tx).await?;
+    let release = async {
+        wait::until("the plan to wait for the row", async || {
+            let mut other = PgConnection::connect(newsroom.stack.superuser_url().expose_secret()).await?;
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut other).await?;
+            Ok(if waiting > 0 { Ok(()) } else { Err("nobody waits".to_owned()) })
+        })
+        .await?;
+        tokio::time::sleep(held).await;
+        anyhow::Ok(tx.commit().await?)
+    };
+    let (planned, released) = tokio::join!(newsroom.schedule(post, desk::from_now(TimeDelta::hours(5))), release);
+    released?;
+    let due_at = planned?.due_at;
+    // Asked for alone, the engine leaves the instant out.
+    let sql = format!(
+        "SELECT * FROM sys_invocation WHERE target_service_name = 'Publication' AND target_service_key = '{post}' \
+         AND target_handler_name = 'fire' AND status = 'scheduled'"
+    );
+    let timers = newsroom.engine.query(&sql).await?;
+    ensure!(timers.len() == 1, "{timers:?}");
+    let set_for: DateTime<Utc> = timers[0]["scheduled_start_at"].as_str().with_context(|| format!("{timers:?}"))?.parse()?;
+    ensure!((set_for - due_at).abs() < TimeDelta::from_std(held)?, "due at {due_at}, and the timer is set for {set_for}");
     Ok(())
 }
 

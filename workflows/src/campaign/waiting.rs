@@ -30,7 +30,7 @@ pub(super) async fn begin(
     if !reminder.is_zero() && reminder < deadline {
         sent.push(me().remind(Json(ForCampaign { org })).send_after(reminder));
     }
-    sent.push(me().finish(Json(ForCampaign { org })).send_after(deadline));
+    sent.push(me().finish(Json(ForCampaign { org })).send_after(clock::timer(decide_by)));
     let mut timers = Vec::with_capacity(sent.len());
     for timer in sent {
         timers.push(timer.await?.invocation_id().to_owned());
