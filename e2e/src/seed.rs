@@ -21,6 +21,7 @@ use domain::{
     platform::Platform,
     post::{PostOptions, PostStatus},
 };
+use sandbox::social::Login;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -92,6 +93,15 @@ pub async fn brief(newsroom: &Newsroom, languages: &[Language]) -> anyhow::Resul
 pub async fn account(newsroom: &Newsroom, platform: Platform) -> anyhow::Result<ConnectorId> {
     let id = newsroom.accounts.get(&platform).copied().unwrap_or_else(|| ConnectorId::from_uuid(Uuid::now_v7()));
     let login = newsroom.stand_in(platform).logins().into_iter().next().ok_or_else(|| anyhow::anyhow!("no account"))?;
+    connect(newsroom, platform, &login, id).await?;
+    Ok(id)
+}
+
+/// Connects this account of a stand-in, and stores it sealed under this id.
+///
+/// # Errors
+/// What the platform or the database says.
+pub async fn connect(newsroom: &Newsroom, platform: Platform, login: &Login, id: ConnectorId) -> anyhow::Result<()> {
     let credentials = Credentials::from_input(platform, &login.credentials).map_err(|bad| told(bad.into()))?;
     let connected = platform::connect(&newsroom.outgoing()?, &Apps::default(), platform, &login.base_url, &login.handle, credentials).await;
     let (account, credentials, health) = connected.map_err(told)?;
@@ -114,8 +124,7 @@ pub async fn account(newsroom: &Newsroom, platform: Platform) -> anyhow::Result<
     let mut tx = newsroom.in_org().await?;
     let sealed = seal_credentials(&newsroom.vault()?, &tx, id, &credentials).map_err(told)?;
     connectors::save(&mut tx, &row, sealed.as_bytes()).await.map_err(told)?;
-    tx.commit().await.map_err(told)?;
-    Ok(id)
+    tx.commit().await.map_err(told)
 }
 
 static POSTS: AtomicU32 = AtomicU32::new(1);

@@ -1,31 +1,22 @@
 //! The baselines: a Restate service that does what the recording says and nothing else, in three strengths ([`Effects`]). It goes past `step(...)` on
 //! purpose, because that door is a part of what is measured.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use restate_sdk::{
     endpoint::ServiceOptions,
     prelude::*,
     service::{IntoServiceDefinition, ServiceDefinition},
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::{
-    plain_model::PlainModel,
     recording::{Deed, Recording},
     stage::Threads,
 };
-
-/// The step with which a campaign's generation is over.
-const LAST: &str = "store.settle_drafts";
 
 /// What the steps do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +25,9 @@ pub(crate) enum Effects {
     Nothing,
     /// One row each.
     Rows,
-    /// One row each, and the questions to the model that a campaign asks, as plainly as they can be asked: what the same effects cost without
-    /// Pressroom.
-    RowsAndModel,
+    /// One row each, and the requests to other people's servers (a campaign's to the model, a post's to its platform), as plainly as they can be made:
+    /// what the same effects cost without Pressroom.
+    RowsAndRequests,
 }
 
 /// Input of every invocation.
@@ -52,15 +43,17 @@ pub(crate) struct Ask {
     pub(crate) pad: String,
 }
 
+/// What is done for a step besides its row.
+type Others = Box<dyn Fn(&str) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+
 /// What both services know.
-#[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) recording: Recording,
     pub(crate) database: PgPool,
-    /// The model's questions.
-    pub(crate) model: PlainModel,
-    /// How many campaigns have come to their end.
-    pub(crate) ended: AtomicUsize,
+    /// The requests that a step makes to other people's servers.
+    pub(crate) others: Others,
+    /// Hears of every step that was done.
+    pub(crate) done: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Known {
@@ -133,8 +126,8 @@ impl BareObject {
 
 /// One step. A row takes the transaction that an org's takes at least.
 async fn work(known: &Known, step: &str, bytes: usize, effects: Effects) -> HandlerResult<Json<String>> {
-    if effects == Effects::RowsAndModel {
-        known.model.ask(step).await?;
+    if effects == Effects::RowsAndRequests {
+        (known.others)(step).await?;
     }
     if effects != Effects::Nothing && !step.starts_with("clock.") {
         let mut tx = known.database.begin().await?;
@@ -142,9 +135,7 @@ async fn work(known: &Known, step: &str, bytes: usize, effects: Effects) -> Hand
         sqlx::query("INSERT INTO bench_rows (body) VALUES ($1)").bind("x".repeat(bytes)).execute(&mut *tx).await?;
         tx.commit().await?;
     }
-    if step == LAST {
-        known.ended.fetch_add(1, Ordering::SeqCst);
-    }
+    (known.done)(step);
     Ok(Json("x".repeat(bytes.saturating_sub(10))))
 }
 
@@ -158,4 +149,16 @@ pub(crate) async fn serve(threads: &Threads, known: &Arc<Known>) -> anyhow::Resu
         .bind(with(BareObject(Arc::clone(known)).into_service_definition()))
         .build();
     threads.serve(endpoint).await
+}
+
+/// A table to write to, and connections to it as the application's role has them, opened where they are used.
+pub(crate) async fn rows_table(owner: &PgPool, app_url: &SecretString, threads: &Threads) -> anyhow::Result<PgPool> {
+    sqlx::raw_sql(
+        "CREATE TABLE bench_rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL); GRANT INSERT ON bench_rows TO PUBLIC",
+    )
+    .execute(owner)
+    .await?;
+    let url = app_url.expose_secret().to_owned();
+    let options = sqlx::postgres::PgPoolOptions::new().max_connections(10);
+    Ok(threads.run(async move { options.connect(&url).await }).await??)
 }

@@ -1,12 +1,11 @@
-//! What a campaign does, as its journals say: which invocations, which steps in them, which calls and sends, and how many bytes of each.
+//! What a campaign, or a post on its way out, does, as its journals say: which invocations, which steps in them, which calls and sends, and how many bytes of each.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
+use e2e::engine::Engine;
 use futures::{FutureExt as _, future::BoxFuture};
 use serde_json::Value;
-
-use crate::stage::Stage;
 
 /// One invocation.
 #[derive(Debug, Clone)]
@@ -34,7 +33,7 @@ pub(crate) enum Deed {
     Later(usize),
 }
 
-/// Every invocation of a campaign; the first is the root.
+/// Every invocation; the first is the root.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recording {
     pub(crate) nodes: Vec<Node>,
@@ -42,20 +41,20 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Reads the journals of an invocation and of everything it caused, once all of it has ended.
-    pub(crate) async fn read(stage: &Stage, root: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn read(engine: &Engine, root: &str) -> anyhow::Result<Self> {
         let mut recording = Self::default();
-        recording.add(stage, root.to_owned()).await?;
+        recording.add(engine, root.to_owned()).await?;
         Ok(recording)
     }
 
-    fn add<'a>(&'a mut self, stage: &'a Stage, id: String) -> BoxFuture<'a, anyhow::Result<usize>> {
+    fn add<'a>(&'a mut self, engine: &'a Engine, id: String) -> BoxFuture<'a, anyhow::Result<usize>> {
         async move {
             let sql =
                 format!("SELECT target_service_ty, target_service_name, target_handler_name, status FROM sys_invocation WHERE id = '{id}'");
-            let about = stage.engine.query(&sql).await?.into_iter().next().with_context(|| format!("the engine does not know {id}"))?;
+            let about = engine.query(&sql).await?.into_iter().next().with_context(|| format!("the engine does not know {id}"))?;
             anyhow::ensure!(about["status"] == "completed", "{id} has not ended: {about}");
             let sql = format!("SELECT entry_type, name, raw, entry_lite_json FROM sys_journal WHERE id = '{id}' ORDER BY index");
-            let entries = stage.engine.query(&sql).await?;
+            let entries = engine.query(&sql).await?;
             let place = self.nodes.len();
             let text = |name: &str| about[name].as_str().unwrap_or_default().to_owned();
             let target = format!("{}/{}", text("target_service_name"), text("target_handler_name"));
@@ -74,7 +73,7 @@ impl Recording {
                         does.push(Deed::Step { name, bytes: results.next().context("a step without a result")? });
                     }
                     "Command: Call" => {
-                        let child = self.add(stage, invoked.context("a call of nobody")?).await?;
+                        let child = self.add(engine, invoked.context("a call of nobody")?).await?;
                         match does.last_mut() {
                             // Calls that were made while others ran, ran side by side with them.
                             Some(Deed::Calls(calls)) if outstanding > 0 => calls.push(child),
@@ -86,20 +85,17 @@ impl Recording {
                     "Command: OneWayCall" => {
                         let child = invoked.context("a send to nobody")?;
                         let sql = format!("SELECT status FROM sys_invocation WHERE id = '{child}'");
-                        let status = stage
-                            .engine
-                            .query(&sql)
-                            .await?
-                            .into_iter()
-                            .next()
-                            .with_context(|| format!("the engine does not know {child}"))?;
+                        let status =
+                            engine.query(&sql).await?.into_iter().next().with_context(|| format!("the engine does not know {child}"))?;
                         does.push(match status["status"].as_str() {
                             Some("scheduled") => Deed::Later(bytes(entry)),
-                            _ => Deed::Send(self.add(stage, child).await?),
+                            _ => Deed::Send(self.add(engine, child).await?),
                         });
                     }
                     "Command: Input" | "Command: Output" | "Notification: Run" | "Notification: CallInvocationId" => {}
-                    other => bail!("the bare service cannot do `{other}` yet, which a campaign's journal holds"),
+                    // The bare service keeps no state: that is not one of the steps.
+                    "Command: GetEagerState" | "Command: GetLazyState" | "Notification: GetLazyState" | "Command: SetState" => {}
+                    other => bail!("the bare service cannot do `{other}` yet, which the journal holds"),
                 }
             }
             self.nodes[place].does = does;

@@ -19,6 +19,12 @@ impl Spread {
     }
 }
 
+/// The reading below which this share of them lies.
+pub(crate) fn share(mut readings: Vec<f64>, share: f64) -> f64 {
+    readings.sort_by(f64::total_cmp);
+    at(&readings, share)
+}
+
 /// The value at a share of the sorted readings, between two of them in proportion.
 fn at(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };

@@ -7,7 +7,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,11 +19,10 @@ use domain::{
     brief::Language,
     ids::{CampaignId, RunId},
 };
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use sandbox::model::Door;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use sqlx::PgPool;
 use uuid::Uuid;
 use workflows::campaign::CreateCampaign;
 
@@ -34,6 +36,8 @@ use crate::{
     table::Figure,
 };
 
+/// The step with which a campaign's generation is over.
+const LAST: &str = "store.settle_drafts";
 /// Campaigns in one turn, all in flight together.
 const CAMPAIGNS: usize = 40;
 /// Turns of each.
@@ -56,9 +60,24 @@ pub(crate) async fn measure(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
     let plan = stage.plan(&brief, 3).await?;
     let (recording, questions) = record(stage, &plan).await?;
     let threads = Threads::named("bare")?;
-    let model = PlainModel::new(&stage.model.openai_url(), questions, &recording)?;
-    let database = rows_table(stage, &threads).await?;
-    let known = Arc::new(Known { recording: recording.clone(), database, model, ended: AtomicUsize::new(0) });
+    let model = Arc::new(PlainModel::new(&stage.model.openai_url(), questions, &recording)?);
+    let database = bare::rows_table(&stage.owner, &stage.app_url, &threads).await?;
+    let ended = Arc::new(AtomicUsize::new(0));
+    let (asked, counted) = (model, Arc::clone(&ended));
+    let known = Arc::new(Known {
+        recording: recording.clone(),
+        database,
+        others: Box::new(move |step| {
+            let (model, step) = (Arc::clone(&asked), step.to_owned());
+            async move { model.ask(&step).await }.boxed()
+        }),
+        done: Box::new(move |step| {
+            if step == LAST {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        }),
+    });
+    let bare = Bare { known: &known, ended: &ended };
     stage.register(bare::serve(&threads, &known).await?).await?;
 
     let mut kinds: [Vec<Turn>; 4] = Default::default();
@@ -71,9 +90,9 @@ pub(crate) async fn measure(stage: &Stage) -> anyhow::Result<Vec<Figure>> {
         (questions, embeddings) = (questions + answered.chat - asked.chat, embeddings + answered.embeddings - asked.embeddings);
         let turns = [
             ours,
-            bare_turn(stage, &known, Effects::Nothing).await?,
-            bare_turn(stage, &known, Effects::Rows).await?,
-            bare_turn(stage, &known, Effects::RowsAndModel).await?,
+            bare_turn(stage, &bare, Effects::Nothing).await?,
+            bare_turn(stage, &bare, Effects::Rows).await?,
+            bare_turn(stage, &bare, Effects::RowsAndRequests).await?,
         ];
         // The first round warms caches, connections and code up.
         if round > 0 {
@@ -117,7 +136,7 @@ async fn record(stage: &Stage, plan: &CreateCampaign) -> anyhow::Result<(Recordi
     let give_up = Instant::now() + PATIENCE;
     loop {
         // What comes after the last step is under way for a moment.
-        match Recording::read(stage, &root).await {
+        match Recording::read(&stage.engine, &root).await {
             Ok(recording) => {
                 let asked = stage.model.received().into_iter().skip(earlier).filter(|request| request.door == Door::Chat);
                 return Ok((recording, asked.map(|request| request.body).collect()));
@@ -159,16 +178,21 @@ async fn pipeline(stage: &Stage, plan: &CreateCampaign) -> anyhow::Result<Turn> 
     Ok(turn(started, &used).await)
 }
 
-async fn bare_turn(stage: &Stage, known: &Known, effects: Effects) -> anyhow::Result<Turn> {
-    use std::sync::atomic::Ordering;
-    known.ended.store(0, Ordering::SeqCst);
+/// The baseline, and how many campaigns of it have come to their end.
+struct Bare<'a> {
+    known: &'a Known,
+    ended: &'a AtomicUsize,
+}
+
+async fn bare_turn(stage: &Stage, bare: &Bare<'_>, effects: Effects) -> anyhow::Result<Turn> {
+    bare.ended.store(0, Ordering::SeqCst);
     let (used, started) = (Used::now(), Instant::now());
     let starts = (0..CAMPAIGNS).map(|_| async move {
         let key = Uuid::now_v7().to_string();
-        stage.send("BareObject", &key, "run", &serde_json::to_value(known.ask(0, &key, effects))?, &key).await
+        stage.send("BareObject", &key, "run", &serde_json::to_value(bare.known.ask(0, &key, effects))?, &key).await
     });
     futures::stream::iter(starts).buffer_unordered(CLIENTS).try_collect::<Vec<_>>().await?;
-    while known.ended.load(Ordering::SeqCst) < CAMPAIGNS {
+    while bare.ended.load(Ordering::SeqCst) < CAMPAIGNS {
         ensure!(started.elapsed() < PATIENCE, "the bare service did not end in time");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -181,18 +205,6 @@ async fn turn(started: Instant, used: &Used) -> Turn {
     // What trails behind is not to burden whoever is next.
     tokio::time::sleep(Duration::from_millis(500)).await;
     turn
-}
-
-/// A table to write to, and connections to it as the application's role has them, opened where they are used.
-async fn rows_table(stage: &Stage, threads: &Threads) -> anyhow::Result<PgPool> {
-    sqlx::raw_sql(
-        "CREATE TABLE bench_rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL); GRANT INSERT ON bench_rows TO PUBLIC",
-    )
-    .execute(&stage.owner)
-    .await?;
-    let url = stage.app_url.expose_secret().to_owned();
-    let options = sqlx::postgres::PgPoolOptions::new().max_connections(10);
-    Ok(threads.run(async move { options.connect(&url).await }).await??)
 }
 
 /// Seconds and attempts of each step so far, as the process's own figures have them.
