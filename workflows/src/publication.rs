@@ -3,7 +3,6 @@
 //! A plan is a revision number and an instant. The wait for the instant is a delayed send of `fire(revision)` to this very object, so that no
 //! invocation waits for weeks; a timer whose revision is no longer in force does nothing. Whether a post may still be planned, moved or stopped
 //! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
-
 use activities::{
     best_time,
     store::{posts, runs},

@@ -94,7 +94,8 @@ impl Recording {
                     }
                     "Command: Input" | "Command: Output" | "Notification: Run" | "Notification: CallInvocationId" => {}
                     // The bare service keeps no state: that is not one of the steps.
-                    "Command: GetEagerState" | "Command: GetLazyState" | "Notification: GetLazyState" | "Command: SetState" => {}
+                    "Command: GetEagerState" | "Command: GetLazyState" | "Notification: GetLazyState" => {}
+                    "Command: SetState" | "Command: ClearState" => {}
                     other => bail!("the bare service cannot do `{other}` yet, which the journal holds"),
                 }
             }
