@@ -4,9 +4,11 @@
 //! that nothing about a platform is written twice. A new platform is a variant of [`Platform`], its name, and its file.
 
 mod bluesky;
+mod buffer;
 mod capabilities;
 mod discord;
 mod facebook;
+mod hootsuite;
 mod instagram;
 mod linkedin;
 mod mastodon;
@@ -54,6 +56,10 @@ pub enum Platform {
     X,
     /// LinkedIn, as a member or an organisation.
     LinkedIn,
+    /// A channel in Buffer.
+    Buffer,
+    /// A social profile in Hootsuite.
+    Hootsuite,
 }
 
 impl Platform {
@@ -71,6 +77,8 @@ impl Platform {
         Self::Facebook,
         Self::X,
         Self::LinkedIn,
+        Self::Buffer,
+        Self::Hootsuite,
     ];
 
     /// What the platform can carry by its own documentation.
@@ -89,6 +97,8 @@ impl Platform {
             Self::Facebook => &facebook::CAPABILITIES,
             Self::X => &x::CAPABILITIES,
             Self::LinkedIn => &linkedin::CAPABILITIES,
+            Self::Buffer => &buffer::CAPABILITIES,
+            Self::Hootsuite => &hootsuite::CAPABILITIES,
         }
     }
 

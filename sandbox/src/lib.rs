@@ -5,10 +5,12 @@
 mod audience;
 pub mod bluesky;
 mod budget;
+pub mod buffer;
 pub mod discord;
 pub mod facebook;
 pub mod fault;
 mod graph;
+pub mod hootsuite;
 pub mod instagram;
 mod ledger;
 pub mod linkedin;

@@ -26,7 +26,7 @@ pub(super) struct Complaint {
 
 /// Reads the error of an answer: `{"error": "message"}` (Mastodon), `{"error": "Code", "message": "..."}` (AT Protocol), with
 /// `error_description` (OAuth), `{"error": {"message", "code" or "type"}}` (Meta, Google, TikTok), `{"message"}` (Discord, LinkedIn),
-/// `{"description"}` (Telegram) or `{"detail"}` (X).
+/// `{"description"}` (Telegram), `{"detail"}` (X) or `{"errors": [{"message"}]}` (Buffer, Hootsuite).
 ///
 /// `hide` takes secrets out of a text. It sees the server's words before they are cut: of a secret that is cut in two, the first half would stay.
 pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Complaint {
@@ -45,7 +45,10 @@ pub(super) fn complaint(answer: &Answer, hide: impl Fn(&str) -> String) -> Compl
         (Some(code), None, None) => code.clone(),
         (None, _, Some(description)) => description,
         // Discord's `message`, Telegram's `description`, X's `detail`.
-        (None, message, None) => message.or_else(|| text(&body["description"])).or_else(|| text(&body["detail"])).unwrap_or_default(),
+        (None, message, None) => {
+            let others = [&body["description"], &body["detail"], &body["errors"][0]["message"]];
+            message.or_else(|| others.into_iter().find_map(text)).unwrap_or_default()
+        }
     };
     let says: String = says.chars().filter(|c| !c.is_control()).collect();
     let says: String = hide(&says).chars().take(QUOTE).collect();

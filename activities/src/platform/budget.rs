@@ -44,7 +44,7 @@ impl RateBudget {
                 .find_map(|prefix| headers.get(format!("{prefix}{name}")).and_then(|value| value.to_str().ok()))
                 .map(str::trim)
         };
-        let reset = field("reset")?;
+        let Some(reset) = field("reset") else { return Self::structured(headers, now) };
         let reset_at = match reset.parse::<i64>() {
             // More than thirty years from now is no window: it is a point in time.
             Ok(seconds) if seconds > 1_000_000_000 => DateTime::from_timestamp(seconds, 0)? - clock_lead(headers, now),
@@ -58,6 +58,28 @@ impl RateBudget {
         };
         Some(Self { limit: field("limit")?.parse().ok()?, remaining: field("remaining")?.parse().ok()?, reset_at })
     }
+
+    /// Reads the later form of the IETF draft, which Buffer speaks: `RateLimit: "name";r=98;t=897` and `RateLimit-Policy: "name";q=100;w=900`, one of
+    /// each for every window. The tightest is what counts.
+    fn structured(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Self> {
+        let items = |name: &str| -> Vec<String> {
+            let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            values.flat_map(|value| value.split(',')).map(|item| item.trim().to_owned()).collect()
+        };
+        let policies = items("ratelimit-policy");
+        let budgets = items("ratelimit").into_iter().filter_map(|item| {
+            let name = item.split(';').next()?;
+            let policy = policies.iter().find(|policy| policy.split(';').next() == Some(name))?;
+            let seconds = i64::try_from(parameter(&item, "t")?).ok().and_then(TimeDelta::try_seconds)?;
+            Some(Self { limit: parameter(policy, "q")?, remaining: parameter(&item, "r")?, reset_at: now.checked_add_signed(seconds)? })
+        });
+        budgets.min_by_key(|budget| budget.remaining)
+    }
+}
+
+/// A number among the parameters of a structured field's item: `"name";r=98;t=897`.
+fn parameter(item: &str, name: &str) -> Option<u64> {
+    item.split(';').skip(1).find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
 /// By how much the server's clock is ahead of ours.
@@ -111,6 +133,21 @@ mod tests {
             let budget = RateBudget::read(&headers(&[(names[0], "300"), (names[1], "7"), (names[2], reset)]), now());
             assert_eq!(budget, Some(RateBudget { limit: 300, remaining: 7, reset_at: now() + TimeDelta::minutes(5) }), "{reset}");
         }
+    }
+
+    #[test]
+    fn of_several_windows_the_tightest_counts() {
+        let mut several = HeaderMap::new();
+        for (name, value) in [
+            ("ratelimit", r#""100-in-15min";r=98;t=300"#),
+            ("ratelimit", r#""250-in-1day";r=3;t=86397"#),
+            ("ratelimit-policy", r#""100-in-15min";q=100;w=900;pk=:ZjJj:, "250-in-1day";q=250;w=86400;pk=:ZjJj:"#),
+        ] {
+            several.append(name, value.parse().unwrap());
+        }
+        let tightest = RateBudget { limit: 250, remaining: 3, reset_at: now() + TimeDelta::seconds(86_397) };
+        assert_eq!(RateBudget::read(&several, now()), Some(tightest));
+        assert_eq!(RateBudget::read(&headers(&[("ratelimit", r#""x";r=1;t=2"#)]), now()), None, "a window without its policy");
     }
 
     #[test]

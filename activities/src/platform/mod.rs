@@ -11,14 +11,17 @@ mod answer;
 pub mod apps;
 mod bluesky;
 mod budget;
+mod buffer;
 mod credentials;
 mod discord;
 mod facebook;
 mod graph;
+mod hootsuite;
 mod instagram;
 mod linkedin;
 mod mastodon;
 mod media_file;
+mod network;
 pub mod oauth;
 mod offered;
 mod recognise;
@@ -232,6 +235,8 @@ fn adapter(platform: Platform) -> &'static dyn Adapter {
         Platform::Facebook => &facebook::Facebook,
         Platform::X => &x::X,
         Platform::LinkedIn => &linkedin::LinkedIn,
+        Platform::Buffer => &buffer::Buffer,
+        Platform::Hootsuite => &hootsuite::Hootsuite,
     }
 }
 

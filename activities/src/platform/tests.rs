@@ -38,6 +38,8 @@ pub(super) fn account(platform: Platform, base_url: &str) -> Account {
         Platform::Facebook => ("Ann's Coffee", "546", None),
         Platform::X => ("ann", "1700000000000000001", None),
         Platform::LinkedIn => ("Ann", "urn:li:person:Ab1_x", Some("member".to_owned())),
+        Platform::Buffer => ("ann", "66a1c", Some("linkedin".to_owned())),
+        Platform::Hootsuite => ("ann", "115185509", Some("LINKEDINCOMPANY".to_owned())),
     };
     Account {
         platform,
@@ -57,7 +59,11 @@ fn texts() -> impl Iterator<Item = &'static Platform> {
 pub(super) fn credentials(platform: Platform) -> Credentials {
     let known = Credentials::new(platform).with_token(TOKEN, None).with_secret("app_password", "planted-password");
     let known = known.with_secret(REFRESH_TOKEN, "planted-refresh").with_fact("identifier", "ann.example");
-    known.with_secret("bot_token", TOKEN).with_fact("chat_id", "@ann_news").with_fact("channel", "C1")
+    known
+        .with_secret("bot_token", TOKEN)
+        .with_fact("chat_id", "@ann_news")
+        .with_fact("channel", "C1")
+        .with_fact("social_profile", "115185509")
 }
 
 /// What a post of nothing but text is given ahead, where it is.
@@ -65,6 +71,7 @@ pub(super) fn staged(platform: Platform) -> Staged {
     match platform {
         Platform::Threads | Platform::Instagram => Staged::of(&json!({"container": "17"})).unwrap(),
         Platform::Facebook => Staged::of(&json!({"post": "546_17", "url": "https://www.facebook.com/546/posts/17"})).unwrap(),
+        Platform::Buffer => buffer::tests::drafted("Hallo"),
         _ => Staged::NOTHING,
     }
 }

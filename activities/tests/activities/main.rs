@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a panic here is a failed test with a line number")]
 
 mod bluesky;
+mod buffer;
 mod contract;
 mod desk;
 mod films;
+mod hootsuite;
 mod linkedin;
 mod mail;
 mod manner;

@@ -26,6 +26,14 @@ pub(crate) trait Platform: Clone + Send + Sync + 'static {
     fn kinds_of(&self, method: &Method, uri: &Uri, _headers: &HeaderMap) -> &'static [Endpoint] {
         self.kinds(method, uri.path())
     }
+    /// Whether only the body of such a request tells its kinds (GraphQL has one address for all): see [`Self::kinds_in`].
+    fn body_tells(&self, _method: &Method, _path: &str) -> bool {
+        false
+    }
+    /// The kinds of a request with this body.
+    fn kinds_in(&self, _body: &[u8]) -> &'static [Endpoint] {
+        &[]
+    }
     /// The platform's own error answer of this status.
     fn refusal(&self, status: StatusCode) -> Response;
     /// The platform's own answer while a rate window is closed.
@@ -68,7 +76,15 @@ pub(crate) async fn gate<P: Platform>(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let kinds = platform.kinds_of(request.method(), request.uri(), request.headers());
+    let kinds = if platform.body_tells(request.method(), request.uri().path()) {
+        let (parts, body) = request.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else { return marked(platform.refusal(StatusCode::BAD_REQUEST)) };
+        let kinds = platform.kinds_in(&body);
+        request = Request::from_parts(parts, Body::from(body));
+        kinds
+    } else {
+        platform.kinds_of(request.method(), request.uri(), request.headers())
+    };
     if kinds.is_empty() {
         return marked(next.run(request).await);
     }

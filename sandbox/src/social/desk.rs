@@ -66,6 +66,14 @@ pub trait Protocol: Debug + Default + Send + Sync + 'static {
     fn kinds_of(method: &Method, uri: &Uri, _headers: &HeaderMap) -> &'static [Endpoint] {
         Self::kinds(method, uri.path())
     }
+    /// Whether only the body of such a request tells its kinds (GraphQL): then they are those of [`Self::kinds_in`].
+    fn body_tells(_method: &Method, _path: &str) -> bool {
+        false
+    }
+    /// The kinds of a request with this body.
+    fn kinds_in(_body: &[u8]) -> &'static [Endpoint] {
+        &[]
+    }
     /// Its error answer of this status.
     fn refusal(status: StatusCode) -> Response;
     /// Its answer while a rate window is closed, headers included.
@@ -264,6 +272,14 @@ impl<P: Protocol> Platform for Desk<P> {
 
     fn kinds_of(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> &'static [Endpoint] {
         P::kinds_of(method, uri, headers)
+    }
+
+    fn body_tells(&self, method: &Method, path: &str) -> bool {
+        P::body_tells(method, path)
+    }
+
+    fn kinds_in(&self, body: &[u8]) -> &'static [Endpoint] {
+        P::kinds_in(body)
     }
 
     fn refusal(&self, status: StatusCode) -> Response {

@@ -2,8 +2,8 @@
 
 use super::{Options, StandIn};
 use crate::{
-    discord::Discord, facebook::Facebook, instagram::Instagram, linkedin::LinkedIn, slack::Slack, telegram::Telegram, threads::Threads,
-    x::X,
+    buffer::Buffer, discord::Discord, facebook::Facebook, hootsuite::Hootsuite, instagram::Instagram, linkedin::LinkedIn, slack::Slack,
+    telegram::Telegram, threads::Threads, x::X,
 };
 
 /// Starts one of each. A port other than 0 fails with the second; a data folder is shared, each having a file of its own in it.
@@ -17,5 +17,7 @@ pub async fn every(options: &Options) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
         Box::new(Facebook::start(options.clone()).await?),
         Box::new(X::start(options.clone()).await?),
         Box::new(LinkedIn::start(options.clone()).await?),
+        Box::new(Buffer::start(options.clone()).await?),
+        Box::new(Hootsuite::start(options.clone()).await?),
     ])
 }

@@ -43,6 +43,10 @@ async fn a_deleted_post_is_gone_and_stays_so() {
     for stage in Stage::all().await {
         let kept = stage.publish(&stage.part("I stay")).await;
         let sent = stage.publish(&stage.part("I go")).await;
+        // Hootsuite deletes only what it has not sent yet: `hootsuite` holds it to saying so.
+        if stage.platform == Platform::Hootsuite {
+            continue;
+        }
         let delete = async || platform::delete(&stage.http, &stage.account, &stage.credentials, &sent.external_id).await;
         delete().await.unwrap_or_else(|error| panic!("{}: {error}", stage.name()));
         let deleted: Vec<(String, bool)> = stage.entries().into_iter().map(|entry| (entry.id, entry.deleted)).collect();

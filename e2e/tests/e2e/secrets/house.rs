@@ -133,6 +133,9 @@ impl House {
             Platform::Instagram | Platform::Facebook => "/v25.0/",
             Platform::X => "/2/tweets",
             Platform::LinkedIn => "/rest/posts",
+            // Buffer has one address for all.
+            Platform::Buffer => "/",
+            Platform::Hootsuite => "/v1/messages",
         }
     }
 
