@@ -77,11 +77,16 @@ pub(super) fn signed(call: Call<'_>, request: reqwest::RequestBuilder) -> Activi
 
 /// Sends something that is safe to repeat and expects success.
 pub(super) async fn expect_success(call: Call<'_>, request: reqwest::RequestBuilder) -> ActivityResult<Answer> {
-    let answer = call.http.answer(request).await.map_err(|failure| match failure {
+    let answer = call.http.answer(request).await.map_err(broken)?;
+    succeeded(call, answer)
+}
+
+/// What it means that something that is safe to repeat was not answered.
+pub(super) fn broken(failure: Failure) -> ActivityError {
+    match failure {
         Failure::Refused(what) => ActivityError::rejected(what),
         Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
-    })?;
-    succeeded(call, answer)
+    }
 }
 
 /// The answer, if it is a success; else what its status means.

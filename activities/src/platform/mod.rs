@@ -24,6 +24,7 @@ mod media_file;
 mod network;
 pub mod oauth;
 mod offered;
+mod pieces;
 mod recognise;
 mod slack;
 mod staged;
@@ -384,6 +385,7 @@ pub async fn submit(http: &Outgoing, account: &Account, credentials: &Credential
         Submission::CredentialsExpired { what } => Submission::CredentialsExpired { what: credentials.redact(&what) },
         Submission::NotSent { what } => Submission::NotSent { what: credentials.redact(&what) },
         Submission::RefusedBySettings { what } => Submission::RefusedBySettings { what: credentials.redact(&what) },
+        Submission::Repeated { what } => Submission::Repeated { what: credentials.redact(&what) },
         Submission::Unknown { what } => Submission::Unknown { what: credentials.redact(&what) },
         other @ (Submission::Published(_) | Submission::Duplicate(_) | Submission::RateLimited { .. }) => other,
     })

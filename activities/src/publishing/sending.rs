@@ -95,6 +95,7 @@ fn without_addresses(mut submission: Submission, files: &[MediaFile]) -> Submiss
         | Submission::CredentialsExpired { what }
         | Submission::NotSent { what }
         | Submission::RefusedBySettings { what }
+        | Submission::Repeated { what }
         | Submission::Unknown { what } => *what = hide(files, what),
         Submission::Published(_) | Submission::Duplicate(_) | Submission::RateLimited { .. } => {}
     }
@@ -163,6 +164,7 @@ fn outcome_of(submission: &Submission) -> receipts::Outcome {
         | Submission::CredentialsExpired { what }
         | Submission::NotSent { what }
         | Submission::RefusedBySettings { what }
+        | Submission::Repeated { what }
         | Submission::Unknown { what } => what.clone(),
         Submission::RateLimited { retry_after_ms } => format!("the platform asks to wait {retry_after_ms} ms"),
     };

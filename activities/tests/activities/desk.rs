@@ -116,7 +116,7 @@ impl<S: StandIn> Desk<S> {
         for _ in 0..4 {
             match self.submit(made).await {
                 Submission::Published(sent) | Submission::Duplicate(sent) => return sent,
-                Submission::Unknown { .. } => {}
+                Submission::Unknown { .. } | Submission::Repeated { .. } => {}
                 other => panic!("{other:?}"),
             }
             let looks = if made.frozen.can_resend(window.first_sent_at, Utc::now()) { 1 } else { SETTLING };

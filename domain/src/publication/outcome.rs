@@ -47,6 +47,12 @@ pub enum Submission {
         /// What they object to, with the setting's name.
         what: String,
     },
+    /// The platform refused it as a repetition of one that it does not name: of ours, if that is found, else of an older one. Sent again, it would be
+    /// refused again.
+    Repeated {
+        /// What the platform said.
+        what: String,
+    },
     /// It may or may not be on the platform: it has to be looked for.
     Unknown {
         /// Why nothing can be said.
@@ -68,14 +74,14 @@ impl Submission {
             Self::CredentialsExpired { .. } => "credentials_expired",
             Self::NotSent { .. } => "not_sent",
             Self::RefusedBySettings { .. } => REFUSED_BY_SETTINGS,
-            Self::Unknown { .. } => "unknown",
+            Self::Repeated { .. } | Self::Unknown { .. } => "unknown",
         }
     }
 
     /// Whether it is certain that the post is, or is not, on the platform.
     #[must_use]
     pub const fn is_definite(&self) -> bool {
-        !matches!(self, Self::Unknown { .. })
+        !matches!(self, Self::Repeated { .. } | Self::Unknown { .. })
     }
 }
 

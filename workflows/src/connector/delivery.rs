@@ -127,6 +127,7 @@ impl Connector {
                 }
             }
         }
+        let mut repetitions = 0;
         for turn in 0..ATTEMPTS {
             if !staged {
                 match self.stage(ctx, d, d.attempt(part, number)).await {
@@ -167,6 +168,7 @@ impl Connector {
                 }
             };
             let attempt = d.attempt(part, number);
+            repetitions += u32::from(matches!(submission, Submission::Repeated { .. }));
             match submission {
                 Submission::Published(sent) => return self.out(ctx, d, attempt, sent, "answer").await,
                 Submission::Duplicate(sent) => return self.out(ctx, d, attempt, sent, "duplicate").await,
@@ -182,8 +184,17 @@ impl Connector {
                     return Ok(Err(Done::Ended));
                 }
                 Submission::NotSent { .. } => ctx.sleep(self.world.settings.settle(turn)).await?,
-                Submission::Unknown { what } => match self.look_up(ctx, d, attempt).await? {
+                Submission::Repeated { what } | Submission::Unknown { what } => match self.look_up(ctx, d, attempt).await? {
                     LookUp::Found(sent) => return self.out(ctx, d, attempt, sent, "lookup").await,
+                    // Once, a platform may be behind itself. What it refuses again as a repetition, no further attempt brings out.
+                    LookUp::Absent if repetitions > 1 => {
+                        let note = format!(
+                            "the platform says that it has this post already, and it is not to be found: {what}. \
+                                            Change its text, or look at the account and answer."
+                        );
+                        self.ask(ctx, d, note).await?;
+                        return Ok(Err(Done::Ended));
+                    }
                     LookUp::Absent => {
                         self.absent(ctx, d, attempt).await?;
                         open = false;

@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use super::{Told, post, v1};
 use crate::{
     error::{ActivityError, ActivityResult},
-    http::Failure,
     platform::{
         Answered, Call, MediaFile, Staged, Staging,
-        answer::{expect_json, signed},
+        answer::{broken, expect_json, signed},
     },
 };
 
@@ -93,10 +92,7 @@ async fn upload(call: Call<'_>, file: &MediaFile) -> ActivityResult<Uploaded> {
         .once(Method::PUT, call.http.check_url(&place.upload_url)?)?
         .header(http::header::CONTENT_TYPE, &file.media.content_type)
         .body(file.read().await?);
-    let answer = call.http.answer(request).await.map_err(|failure| match failure {
-        Failure::Refused(what) => ActivityError::rejected(what),
-        Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
-    })?;
+    let answer = call.http.answer(request).await.map_err(broken)?;
     if !answer.status.is_success() {
         return Err(ActivityError::transient(format_args!("the upload to Hootsuite was answered {}", answer.status)));
     }

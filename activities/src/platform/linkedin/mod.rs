@@ -123,7 +123,7 @@ fn repeated(call: Call<'_>, frozen: &Frozen, says: &str) -> Submission {
         Some((sent, at)) => {
             Submission::Rejected { what: format!("LinkedIn has this very post already, from {}: {}", at.to_rfc3339(), sent.url) }
         }
-        None => Submission::Unknown { what: "LinkedIn refuses the post as a repetition, but names none".to_owned() },
+        None => Submission::Repeated { what: "LinkedIn refuses the post as a repetition, but names none".to_owned() },
     }
 }
 

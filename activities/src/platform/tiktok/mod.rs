@@ -22,13 +22,13 @@ use uuid::Uuid;
 
 use super::{
     Account, Adapter, Answered, Call, Health, Limits, MediaFile, Sending, Staged, Staging, Window,
-    answer::{complaint, retry_after_of, signed},
+    answer::{broken, complaint, retry_after_of, signed},
     endpoint,
     oauth::{Refresh, Rules},
 };
 use crate::{
     error::{ActivityError, ActivityResult},
-    http::{Answer, Failure},
+    http::Answer,
 };
 
 /// The adapter.
@@ -56,13 +56,6 @@ async fn ask(call: Call<'_>, path: &str, body: &Value) -> ActivityResult<Value> 
     let request = signed(call, call.http.once(Method::POST, url)?)?.json(body);
     let answer = call.http.answer(request).await.map_err(broken)?;
     read(call, &answer)
-}
-
-fn broken(failure: Failure) -> ActivityError {
-    match failure {
-        Failure::Refused(what) => ActivityError::rejected(what),
-        Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
-    }
 }
 
 /// The `data` of an answer, or what its `error` means (<https://developers.tiktok.com/doc/tiktok-api-v2-error-handling>).

@@ -1,18 +1,20 @@
 //! Videos: announced, uploaded in pieces, published by the last (<https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide>).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use domain::publication::{Part, Resolution, Submission, body_hash};
-use http::{Method, header};
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ask, broken, not_published, post_info, privacy, sent, state};
+use super::{ask, not_published, post_info, privacy, sent, state};
 use crate::{
     error::{ActivityError, ActivityResult},
     http::{Answer, Failure},
-    platform::{Call, MediaFile, Sending, Staged, Staging, answer::unanswered},
+    platform::{
+        Call, MediaFile, Sending, Staged, Staging,
+        answer::{broken, unanswered},
+        pieces,
+    },
 };
 
 /// How much goes in one request: between 5 and 64 MB. The last has the rest besides, so up to twice as much.
@@ -76,12 +78,10 @@ pub(super) async fn stage(call: Call<'_>, part: &Part, film: &MediaFile, so_far:
         None => (announce(call, part, film).await?, None),
     };
     for _ in 0..PIECES {
-        match held {
-            _ if last == 0 => return Staged::of(&announced).map(Staging::Ready),
-            Some(held) if held >= last => return Staged::of(&announced).map(Staging::Ready),
-            // What was just announced is kept before anything goes there.
-            None => break,
-            Some(at) => {
+        match pieces::next(held, last) {
+            pieces::Next::Ready => return Staged::of(&announced).map(Staging::Ready),
+            pieces::Next::Keep => break,
+            pieces::Next::Give(at) => {
                 let piece = film.range(at, PIECE.min(last - at)).await?;
                 let end = at + piece.len() as u64;
                 let answer = put(call, &announced, film, at, piece)?.await.map_err(broken)?;
@@ -97,8 +97,7 @@ pub(super) async fn stage(call: Call<'_>, part: &Part, film: &MediaFile, so_far:
             }
         }
     }
-    let (there, whole) = (held.unwrap_or(0) / (1024 * 1024), size / (1024 * 1024));
-    Ok(Staging::Wait { staged: Staged::of(&announced)?, what: format!("{there} of {whole} MiB are uploaded"), after: Duration::ZERO })
+    Ok(pieces::goes_on(Staged::of(&announced)?, held, film))
 }
 
 async fn announce(call: Call<'_>, part: &Part, film: &MediaFile) -> ActivityResult<Announced> {
@@ -134,11 +133,8 @@ fn put<'a>(
     at: u64,
     piece: Bytes,
 ) -> ActivityResult<impl Future<Output = Result<Answer, Failure>> + use<'a>> {
-    let end = at + piece.len() as u64;
-    let range = format!("bytes {at}-{}/{}", end.saturating_sub(1), film.media.bytes);
     let request = call.http.once(Method::PUT, call.http.check_url(&announced.upload_url)?)?;
-    let request = request.header(header::CONTENT_RANGE, range).header(header::CONTENT_TYPE, &film.media.content_type).body(piece);
-    Ok(call.http.answer(request))
+    Ok(call.http.answer(pieces::put(request, film, at, piece)))
 }
 
 /// What is to be sent, and where.

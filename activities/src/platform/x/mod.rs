@@ -148,7 +148,7 @@ impl Adapter for X {
             |status, complaint| {
                 // It has such a post, perhaps from an earlier send of ours, perhaps an older one: only looking tells.
                 let duplicate = status == 403 && complaint.text.contains("duplicate content");
-                duplicate.then(|| Submission::Unknown { what: complaint.text.clone() })
+                duplicate.then(|| Submission::Repeated { what: complaint.text.clone() })
             },
         ))
     }

@@ -48,7 +48,7 @@ async fn a_duplicate_proves_that_something_is_there_and_not_what() {
     let account = account(Platform::X, &server.uri());
     let frozen = freeze(&account, &post("Hallo"), &Staged::NOTHING, intent()).unwrap();
     let outcome = submit(&http(), &account, &credentials(Platform::X), Sending::text(&frozen)).await.value;
-    assert!(matches!(&outcome, Submission::Unknown { what } if what.contains("duplicate")), "{outcome:?}");
+    assert!(matches!(&outcome, Submission::Repeated { what } if what.contains("duplicate")), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -3,8 +3,6 @@
 //! A session becomes a video when its last byte arrives, once: sending that piece again to a session that is complete makes no second video. A
 //! question with `Content-Range: bytes */N` carries nothing and tells how far the session is.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use domain::publication::{Resolution, Submission, body_hash};
 use http::{Method, header};
@@ -17,7 +15,8 @@ use crate::{
     http::{Answer, Failure},
     platform::{
         Call, MediaFile, Sending, Staged, Staging, Window,
-        answer::{signed, unanswered},
+        answer::{broken, signed, unanswered},
+        pieces,
     },
 };
 
@@ -76,16 +75,13 @@ pub(super) async fn stage(call: Call<'_>, metadata: &str, film: &MediaFile, so_f
     let staged = Staged::of(&session)?;
     let last = last_piece(total);
     for _ in 0..PIECES {
-        match held {
-            _ if last == 0 => return Ok(Staging::Ready(staged)),
-            Some(held) if held >= last => return Ok(Staging::Ready(staged)),
-            // A session that was just opened is kept before anything goes into it.
-            None => break,
-            Some(at) => held = Some(give(call, &session, film, at, last).await?),
+        match pieces::next(held, last) {
+            pieces::Next::Ready => return Ok(Staging::Ready(staged)),
+            pieces::Next::Keep => break,
+            pieces::Next::Give(at) => held = Some(give(call, &session, film, at, last).await?),
         }
     }
-    let there = held.unwrap_or(0) / (1024 * 1024);
-    Ok(Staging::Wait { staged, what: format!("{there} of {} MiB are uploaded", total / (1024 * 1024)), after: Duration::ZERO })
+    Ok(pieces::goes_on(staged, held, film))
 }
 
 async fn open(call: Call<'_>, metadata: &str, film: &MediaFile) -> ActivityResult<Session> {
@@ -106,7 +102,7 @@ async fn open(call: Call<'_>, metadata: &str, film: &MediaFile) -> ActivityResul
 /// Gives the session a piece that does not complete it; how much it has then.
 async fn give(call: Call<'_>, session: &Session, film: &MediaFile, at: u64, last: u64) -> ActivityResult<u64> {
     let bytes = film.range(at, PIECE.min(last - at)).await?;
-    let answer = put(call, session, film, Some((at, bytes)))?.await.map_err(broken)?;
+    let answer = put(call, session, film, at, bytes)?.await.map_err(broken)?;
     match read(&answer) {
         Some(Standing::Holds(held)) if held > at => Ok(held),
         Some(Standing::Holds(_)) => Err(ActivityError::transient("YouTube took nothing of a piece of the video")),
@@ -115,31 +111,16 @@ async fn give(call: Call<'_>, session: &Session, film: &MediaFile, at: u64, last
     }
 }
 
-fn broken(failure: Failure) -> ActivityError {
-    match failure {
-        Failure::Refused(what) => ActivityError::rejected(what),
-        Failure::NotSent(what) | Failure::Broken(what) => ActivityError::transient(what),
-    }
-}
-
-/// A piece of the video that begins at a byte, or a question.
+/// A piece of the video that begins at a byte.
 fn put<'a>(
     call: Call<'a>,
     session: &Session,
     film: &MediaFile,
-    piece: Option<(u64, Bytes)>,
+    at: u64,
+    piece: Bytes,
 ) -> ActivityResult<impl Future<Output = Result<Answer, Failure>> + use<'a>> {
     let request = signed(call, call.http.once(Method::PUT, call.http.check_url(&session.url)?)?)?;
-    let total = film.media.bytes;
-    let request = match piece {
-        None => request.header(header::CONTENT_RANGE, format!("bytes */{total}")).header(header::CONTENT_LENGTH, 0),
-        Some((at, bytes)) => {
-            let end = at + bytes.len() as u64;
-            let range = format!("bytes {at}-{}/{total}", end.saturating_sub(1));
-            request.header(header::CONTENT_RANGE, range).header(header::CONTENT_TYPE, &film.media.content_type).body(bytes)
-        }
-    };
-    Ok(call.http.answer(request))
+    Ok(call.http.answer(pieces::put(request, film, at, piece)))
 }
 
 /// What an answer of the session says; `None` if it is a refusal.
@@ -203,7 +184,7 @@ pub(super) async fn submit(call: Call<'_>, sending: Sending<'_>) -> Submission {
         Before::Published(video) => return Submission::Published(sent(call.account, video)),
         Before::Ready(session, film, at, piece) => (session, film, at, piece),
     };
-    let request = match put(call, &session, film, Some((at, piece))) {
+    let request = match put(call, &session, film, at, piece) {
         Ok(request) => request,
         Err(error) => return Submission::NotSent { what: error.what().to_owned() },
     };

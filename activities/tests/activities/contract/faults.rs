@@ -49,7 +49,7 @@ async fn concluded(stage: &mut Stage) {
             Submission::Published(sent) | Submission::Duplicate(sent) => {
                 assert_eq!(stage.entries().last().map(|entry| &entry.id), Some(&sent.external_id), "{why}");
             }
-            Submission::Unknown { .. } => {}
+            Submission::Unknown { .. } | Submission::Repeated { .. } => {}
             other => assert_eq!(there, 0, "{why}: it is there, and was said not to be: {other:?}"),
         }
         if let Submission::RateLimited { retry_after_ms } = submission {

@@ -168,3 +168,25 @@ async fn an_address_that_our_settings_refuse_is_no_platform_that_is_away() -> an
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_as_a_repetition_and_not_to_be_found_is_asked_about_and_not_sent_for_ever() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    // Once, X may be behind itself: the post goes out with the next attempt.
+    let late = newsroom.approved_text(Platform::X, "Refused once, and out with the next attempt.").await?;
+    newsroom.faults(Platform::X).next(Endpoint::Publish, Fault::RefuseAsDuplicate, 1);
+    newsroom.schedule(late, desk::now()).await?;
+    let told = newsroom.until_status(late, PostStatus::Published).await?;
+    assert_eq!(outcomes(&told), ["absent", "published"]);
+
+    let stuck = newsroom.approved_text(Platform::X, "Refused as a repetition of nothing that is there.").await?;
+    newsroom.faults(Platform::X).next(Endpoint::Publish, Fault::RefuseAsDuplicate, 99);
+    newsroom.schedule(stuck, desk::now()).await?;
+    let told = newsroom.until_status(stuck, PostStatus::NeedsAttention).await?;
+    assert_eq!(outcomes(&told), ["absent", "unknown"], "{told:#?}");
+    assert!(told.post.note.as_ref().is_some_and(|note| note.contains("has this post already")), "{told:#?}");
+    let tried = newsroom.faults(Platform::X).fired().len();
+    assert_eq!(tried, 3, "one for the first post, two for the second");
+    assert_eq!(newsroom.stand_in(Platform::X).entries("pressroom").len(), 1);
+    Ok(())
+}
