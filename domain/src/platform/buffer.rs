@@ -47,6 +47,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Impressions, Metric::Clicks],
     class: SendClass::C,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "A post is a draft in Buffer first, which nobody sees; its id is kept before it is published, and by that its state is asked before \
                 anything is sent again. Buffer posts it to the network by itself: if Buffer says that it could not, a person is asked.",

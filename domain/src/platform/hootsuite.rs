@@ -43,6 +43,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     disclosures: &[],
     metrics: &[],
     class: SendClass::E,
+    class_only_on: None,
     key_minutes: 0,
     send_once: "Hootsuite knows no key against repetitions. A message whose sending was in doubt is looked for among those of the profile, by its \
                 pictures, its link or its text, and sent again only when it stays absent. Hootsuite posts it to the network by itself: what becomes \
