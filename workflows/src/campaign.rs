@@ -286,7 +286,11 @@ impl Campaign {
                 let revision = post.revision + i32::from(!was);
                 if was || posts::cancel(&mut tx, post.id, revision, Some("the campaign was cancelled")).await? {
                     stopped.push((post.id, revision));
-                } else if matches!(post.status, PostStatus::Published | PostStatus::Publishing) {
+                    continue;
+                }
+                // As it is now: it may have begun to be sent since it was listed.
+                let status = posts::require(&mut tx, post.id).await?.status;
+                if matches!(status, PostStatus::Published | PostStatus::Publishing) {
                     sent.push(post.id);
                 }
             }
@@ -376,7 +380,9 @@ fn before(status: PostStatus, by: Option<&str>, at: Option<DateTime<Utc>>, me: &
 /// Starts the plan of an approved post. A wall time that passed while people wrote and decided is late, not refused: the lateness rule has it.
 fn schedule(ctx: &ObjectContext<'_>, org: OrgId, post: PostId, plan: Option<ScheduleSpec>) {
     if let Some(spec) = plan {
-        ctx.object_client::<PublicationClient>(post.to_string()).schedule(Json(Schedule { org, spec, late_is_fine: true })).send();
+        ctx.object_client::<PublicationClient>(post.to_string())
+            .schedule(Json(Schedule { org, spec, late_is_fine: true, first_only: true }))
+            .send();
     }
 }
 

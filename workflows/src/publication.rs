@@ -5,11 +5,15 @@
 //! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
 use activities::{
     best_time,
-    store::{posts, runs},
+    store::{
+        posts::{self, Post},
+        runs,
+    },
 };
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{ConnectorId, OrgId, PostId},
+    post::PostStatus,
     schedule::{Adjustment, At, ScheduleSpec, lateness::Held},
 };
 use restate_sdk::prelude::*;
@@ -35,6 +39,9 @@ pub struct Schedule {
     /// Whether a time that is over is accepted, and left to the lateness rule. A person's request for such a time is refused.
     #[serde(default)]
     pub late_is_fine: bool,
+    /// Whether this is a campaign's plan, which follows an approval by a message of its own: what a person did with the post meanwhile stands.
+    #[serde(default)]
+    pub first_only: bool,
 }
 
 /// Output of `schedule` and `reschedule`.
@@ -116,6 +123,9 @@ pub enum PersonsVerdict {
     NotPublished,
 }
 
+/// How often a plan is tried anew because the post was changed while it was made.
+const TURNS: u32 = 5;
+
 /// See the module.
 pub struct Publication {
     /// The outside world.
@@ -162,7 +172,8 @@ impl Publication {
             ctx.object_client::<CampaignClient>(post.campaign_id.to_string()).published(Json(ForCampaign { org })).send();
             Ok(())
         } else {
-            Err(refuse::conflict("post-not-cancellable", format_args!("the post is {}", post.status)))
+            let status = self.status(&ctx, org, id).await?;
+            Err(refuse::conflict("post-not-cancellable", format_args!("the post is {status}")))
         }
     }
 
@@ -270,7 +281,29 @@ impl Publication {
 }
 
 impl Publication {
-    async fn plan(&self, ctx: &ObjectContext<'_>, Schedule { org, spec, late_is_fine }: Schedule) -> Result<Scheduled, TerminalError> {
+    /// What a post is now, for those who are refused: it may have changed since the request was looked at.
+    async fn status(&self, ctx: &ObjectContext<'_>, org: OrgId, id: PostId) -> Result<PostStatus, TerminalError> {
+        let post = step(ctx, &self.world, "store.load_post", Retry::Always, move |w| async move {
+            posts::require(&mut w.store.in_org(org).await?, id).await
+        });
+        Ok(post.await?.status)
+    }
+
+    async fn plan(&self, ctx: &ObjectContext<'_>, asked: Schedule) -> Result<Scheduled, TerminalError> {
+        for _ in 0..TURNS {
+            if let Some(scheduled) = self.plan_as_it_is(ctx, asked.clone()).await? {
+                return Ok(scheduled);
+            }
+        }
+        Err(refuse::conflict("post-not-schedulable", "the post is being changed by others: ask again"))
+    }
+
+    /// Plans the post as it is now. `None`: it was changed, past this object, between looking and planning.
+    async fn plan_as_it_is(
+        &self,
+        ctx: &ObjectContext<'_>,
+        Schedule { org, spec, late_is_fine, first_only }: Schedule,
+    ) -> Result<Option<Scheduled>, TerminalError> {
         let id = key(ctx)?;
         // What the campaign asks for hangs in its run already.
         let joins = !late_is_fine;
@@ -278,6 +311,9 @@ impl Publication {
             posts::require(&mut w.store.in_org(org).await?, id).await
         })
         .await?;
+        if first_only && post.status != PostStatus::Approved {
+            return Ok(Some(in_force(&post)));
+        }
         let now = clock::now(ctx, &self.world).await?;
         let (spec, reason) = match spec {
             ScheduleSpec::BestTime(asked) => {
@@ -302,7 +338,7 @@ impl Publication {
         let invocation = ctx.invocation_id().to_owned();
         let planned = step(ctx, &self.world, "store.plan_post", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
-            let planned = posts::plan(&mut tx, id, revision, &spec, due.due_at, None).await?;
+            let planned = posts::plan(&mut tx, id, revision, &spec, due.due_at, first_only).await?;
             if planned && joins {
                 runs::join_of_post(&mut tx, id, &invocation).await?;
             }
@@ -313,16 +349,23 @@ impl Publication {
             Ok(planned)
         })
         .await?;
+        if !planned && first_only {
+            return Ok(Some(in_force(&post)));
+        }
         if !planned {
+            let status = self.status(ctx, org, id).await?;
+            if matches!(status, PostStatus::Approved | PostStatus::Scheduled | PostStatus::Cancelled) {
+                return Ok(None);
+            }
             return Err(refuse::conflict(
                 "post-not-schedulable",
-                format_args!("the post is {}, and only an approved post can be scheduled", post.status),
+                format_args!("the post is {status}, and only an approved post can be scheduled"),
             ));
         }
         call_off(ctx, revision).await?;
         let fire = Fire { org, revision, connector_id: post.connector_id, due_at: Some(due.due_at), at };
         fire_at(ctx, fire, due.due_at, now).await?;
-        Ok(Scheduled { due_at: due.due_at, adjusted: due.adjusted, revision })
+        Ok(Some(Scheduled { due_at: due.due_at, adjusted: due.adjusted, revision }))
     }
 }
 
@@ -349,6 +392,11 @@ async fn call_off(ctx: &ObjectContext<'_>, revision: i32) -> Result<(), Terminal
         ctx.clear(TIMER);
     }
     Ok(())
+}
+
+/// The plan that a post has by a person's word.
+fn in_force(post: &Post) -> Scheduled {
+    Scheduled { due_at: post.due_at.unwrap_or_default(), adjusted: None, revision: post.revision }
 }
 
 fn key(ctx: &ObjectContext<'_>) -> Result<PostId, TerminalError> {

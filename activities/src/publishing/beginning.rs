@@ -100,6 +100,10 @@ pub fn refused_by_settings(what: &str) -> String {
     )
 }
 
+/// The note of a post whose account was disconnected while nobody knew whether it had arrived.
+const DISCONNECTED_OPEN: &str =
+    "it may have been published, and its account was disconnected before that was known: look at the account and answer";
+
 /// Lets a post that waited in the lane of an account that is disconnected now ask for attention, unless its plan was changed since.
 ///
 /// # Errors
@@ -107,7 +111,9 @@ pub fn refused_by_settings(what: &str) -> String {
 pub async fn strand(tx: &mut OrgTx, post: PostId, revision: i32) -> ActivityResult<()> {
     if posts::get(tx, post).await?.is_some_and(|p| p.revision == revision) {
         let from = [PostStatus::Scheduled, PostStatus::Publishing];
-        posts::advance(tx, post, &from, PostStatus::NeedsAttention, Some(DISCONNECTED)).await?;
+        let open = receipts::of_post(tx, post).await?.iter().any(Receipt::is_open);
+        let note = with_parts(tx, post, if open { DISCONNECTED_OPEN } else { DISCONNECTED }).await?;
+        posts::advance(tx, post, &from, PostStatus::NeedsAttention, Some(&note)).await?;
     }
     Ok(())
 }

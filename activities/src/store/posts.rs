@@ -349,8 +349,9 @@ pub async fn void_approval(tx: &mut OrgTx, id: PostId, why: &str) -> ActivityRes
     Ok(row.is_some())
 }
 
-/// Puts a plan in force as `revision`. False if the post is not one that can be planned (not approved, being sent, or ended). One that needs
-/// attention can be given a new time unless it may have been sent: then a person answers first.
+/// Puts a plan in force as `revision`. False if the post is not one that can be planned (not approved, being sent, or ended), or another plan was
+/// made of it since. One that needs attention can be given a new time unless it may have been sent: then a person answers first. `first_only`: the
+/// plan is not anybody's word on this post, so it neither moves a post that has a plan nor brings back one that was stopped.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -360,11 +361,13 @@ pub async fn plan(
     revision: i32,
     schedule: &ScheduleSpec,
     due_at: DateTime<Utc>,
-    note: Option<&str>,
+    first_only: bool,
 ) -> ActivityResult<bool> {
     let row = sqlx::query_scalar!(
-        "UPDATE posts SET status = 'scheduled', revision = $2, schedule = $3, due_at = $4, late_ms = NULL, held_by = NULL, schedule_reason = NULL, note = $5
-         WHERE id = $1 AND approved_hash IS NOT NULL AND revision <= $2
+        "UPDATE posts SET status = 'scheduled', revision = $2, schedule = $3, due_at = $4, late_ms = NULL, held_by = NULL, schedule_reason = NULL, note = NULL
+         WHERE id = $1 AND approved_hash IS NOT NULL
+           AND (revision = $2 - 1 OR (revision = $2 AND status = 'scheduled' AND schedule = $3 AND due_at = $4))
+           AND (NOT $5 OR status = 'approved' OR revision = $2)
            AND (status IN ('approved', 'scheduled', 'cancelled')
                 OR (status = 'needs_attention' AND NOT EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL
                                                                AND (outcome IS NULL OR outcome = 'unknown'))))
@@ -373,7 +376,7 @@ pub async fn plan(
         revision,
         write_json(schedule)?,
         due_at,
-        note
+        first_only
     )
     .fetch_optional(tx.conn())
     .await
@@ -381,14 +384,17 @@ pub async fn plan(
     Ok(row.is_some())
 }
 
-/// Takes a post out of its plan as `revision`. False if it is being sent or has ended.
+/// Takes a post out of its plan as `revision`, or a later one where it has had more plans since: no number is ever given twice, because a timer
+/// that bears it may still be on its way. False if it is being sent or has ended. The note of one that may be out all the same says so.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn cancel(tx: &mut OrgTx, id: PostId, revision: i32, note: Option<&str>) -> ActivityResult<bool> {
     let row = sqlx::query_scalar!(
-        "UPDATE posts SET status = 'cancelled', revision = $2, note = $3
-         WHERE id = $1 AND (status IN ('drafting', 'draft', 'needs_approval', 'approved', 'scheduled', 'needs_attention') OR (status = 'cancelled' AND revision = $2))
+        "UPDATE posts SET status = 'cancelled', revision = CASE WHEN status = 'cancelled' THEN revision ELSE greatest(revision + 1, $2) END,
+                note = CASE WHEN EXISTS (SELECT 1 FROM receipts WHERE post_id = $1 AND sent_at IS NOT NULL AND (outcome IS NULL OR outcome = 'unknown'))
+                            THEN concat_ws('; ', $3::text, 'it may have been published before') ELSE $3 END
+         WHERE id = $1 AND (status IN ('drafting', 'draft', 'needs_approval', 'approved', 'scheduled', 'needs_attention') OR (status = 'cancelled' AND revision >= $2))
          RETURNING id",
         id.uuid(),
         revision,

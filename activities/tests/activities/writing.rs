@@ -223,7 +223,7 @@ async fn edited_words_are_judged(house: &House, post: PostId) {
 
     let own: ScheduleSpec =
         serde_json::from_value(serde_json::json!({"mode": "at", "at": "2030-12-24T09:00", "timezone": "Europe/Berlin"})).unwrap();
-    assert!(posts::plan(&mut tx, post, 1, &own, chrono::Utc::now(), None).await.unwrap());
+    assert!(posts::plan(&mut tx, post, 1, &own, chrono::Utc::now(), false).await.unwrap());
     assert!(posts::void_approval(&mut tx, post, "rewritten").await.unwrap());
     let again = approval::approve(&mut tx, post, variant, None, "ann").await.unwrap();
     assert_eq!(again, Decided::Done { schedule: Some(own), last: false }, "the plan that a person made for this post");

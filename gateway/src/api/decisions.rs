@@ -63,7 +63,7 @@ impl About {
 
     async fn plan(&self, spec: ScheduleSpec) -> ApiResult<axum::Json<PostView>> {
         self.load().await?;
-        let schedule = Schedule { org: self.caller.org, spec, late_is_fine: false };
+        let schedule = Schedule { org: self.caller.org, spec, late_is_fine: false, first_only: false };
         let _: Scheduled =
             self.app.engine.call_object("Publication", &self.id.to_string(), "schedule", &schedule, &self.key("schedule")).await?;
         self.show().await

@@ -75,6 +75,9 @@ async fn rewrite(
     responses((status = 200, body = VariantView, description = "Scored"), (status = 404, description = "There is none")))]
 async fn score(State(app): State<App>, caller: Caller, Id(id): Id<VariantId>) -> ApiResult<axum::Json<VariantView>> {
     let mut tx = app.store.in_org(caller.org).await?;
+    let post = variants::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?.post_id;
+    // Its marks are stored with its words: nobody changes those until this is done.
+    posts::lock(&mut tx, post).await?;
     let variant = variants::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let scored = drafting::score_variant(&mut tx, variant).await?;
     let shown = VariantView::read(&mut tx, scored).await?;
