@@ -45,7 +45,7 @@ impl Newsroom {
     /// # Errors
     /// When the engine does not answer.
     pub async fn plan(&self, post: PostId, handler: &str, spec: ScheduleSpec) -> anyhow::Result<Result<Scheduled, Refusal>> {
-        let input = Schedule { org: self.org, spec, late_is_fine: false };
+        let input = Schedule { org: self.org, spec, late_is_fine: false, first_only: false };
         self.engine.call("Publication", &post.to_string(), handler, &input).await
     }
 
@@ -54,7 +54,7 @@ impl Newsroom {
     /// # Errors
     /// When it is refused.
     pub async fn schedule(&self, post: PostId, spec: ScheduleSpec) -> anyhow::Result<Scheduled> {
-        let input = Schedule { org: self.org, spec, late_is_fine: true };
+        let input = Schedule { org: self.org, spec, late_is_fine: true, first_only: false };
         let planned = self.engine.call("Publication", &post.to_string(), "schedule", &input).await?;
         planned.map_err(|refusal: Refusal| anyhow::anyhow!("{refusal:?}"))
     }

@@ -55,6 +55,8 @@ pub struct Plan {
     pub model_url: Option<Url>,
     /// Where a gateway reaches the engine's ingress, if not at the engine itself.
     pub ingress_url: Option<Url>,
+    /// Where `pressroom worker` and `pressroom gateway` reach PostgreSQL, if not at the server itself.
+    pub database_by: Option<SocketAddr>,
     /// What `pressroom worker` and `pressroom gateway` log.
     pub log: &'static str,
     /// Settings of restate-server (`RESTATE_...`).
@@ -78,6 +80,7 @@ impl Default for Plan {
             mail: sandbox::mail::Options::default(),
             model_url: None,
             ingress_url: None,
+            database_by: None,
             log: "info",
             restate: Vec::new(),
             media: None,
@@ -249,6 +252,18 @@ impl Newsroom {
     #[must_use]
     pub const fn app_url(&self) -> &SecretString {
         &self.app_url
+    }
+
+    /// The same by way of [`Plan::database_by`].
+    ///
+    /// # Errors
+    /// Never: the address is our own.
+    pub fn app_url_by_line(&self) -> anyhow::Result<SecretString> {
+        let Some(line) = self.plan.database_by else { return Ok(self.app_url.clone()) };
+        let mut url = Url::parse(self.app_url.expose_secret())?;
+        url.set_host(Some(&line.ip().to_string()))?;
+        url.set_port(Some(line.port())).map_err(|()| anyhow::anyhow!("the database's address takes no port"))?;
+        Ok(url.to_string().into())
     }
 
     /// The key ring's keys, as the settings take them.

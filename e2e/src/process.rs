@@ -59,8 +59,19 @@ impl Part {
     /// # Errors
     /// When the binary cannot be built or started.
     pub fn worker(newsroom: &Newsroom, crash_at: Option<&str>) -> anyhow::Result<Self> {
-        let part = Self::of(newsroom, "worker")?;
+        let part = Self::of(newsroom, "worker", free_address()?)?;
         part.start(crash_at)?;
+        Ok(part)
+    }
+
+    /// Starts `pressroom worker` at this address; the engine reaches it by way of another.
+    ///
+    /// # Errors
+    /// When the binary cannot be built or started.
+    pub fn worker_behind(newsroom: &Newsroom, address: SocketAddr, advertised: &Url) -> anyhow::Result<Self> {
+        let mut part = Self::of(newsroom, "worker", address)?;
+        part.secrets.push(("PRESSROOM__WORKER__ADVERTISE_URL", advertised.to_string()));
+        part.start(None)?;
         Ok(part)
     }
 
@@ -69,7 +80,7 @@ impl Part {
     /// # Errors
     /// When the binary cannot be built or started.
     pub fn gateway(newsroom: &Newsroom) -> anyhow::Result<Self> {
-        let part = Self::of(newsroom, "gateway")?;
+        let part = Self::of(newsroom, "gateway", free_address()?)?;
         part.start(None)?;
         Ok(part)
     }
@@ -81,14 +92,13 @@ impl Part {
         newsroom.vault_keys().expose_secret().chars().rev().collect()
     }
 
-    fn of(newsroom: &Newsroom, name: &'static str) -> anyhow::Result<Self> {
+    fn of(newsroom: &Newsroom, name: &'static str, address: SocketAddr) -> anyhow::Result<Self> {
         binary()?;
-        let address = free_address()?;
         let folder = newsroom.stack.folder();
         let config = folder.join(format!("{name}.toml"));
         std::fs::write(&config, toml::to_string(&settings(newsroom, name, address)?)?)?;
         let secrets = vec![
-            ("PRESSROOM__DATABASE__URL", newsroom.app_url().expose_secret().to_owned()),
+            ("PRESSROOM__DATABASE__URL", newsroom.app_url_by_line()?.expose_secret().to_owned()),
             ("PRESSROOM__VAULT__KEYS", newsroom.vault_keys().expose_secret().to_owned()),
             ("PRESSROOM__GATEWAY__TOKEN_SECRET", Self::token_secret(newsroom)),
         ];
@@ -216,7 +226,10 @@ fn settings(newsroom: &Newsroom, name: &str, address: SocketAddr) -> anyhow::Res
 
 /// An address that stays the same over restarts: below the ports that the system gives to outgoing connections, so that nobody gets it by chance
 /// between two starts.
-pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..200 {

@@ -17,7 +17,7 @@ use activities::{
 use domain::{
     brand::Brand,
     brief::{Brief, Language},
-    ids::{BriefId, ConnectorId, PostId, RunId, VariantId},
+    ids::{BriefId, CampaignId, ConnectorId, PostId, RunId, VariantId},
     platform::Platform,
     post::{PostOptions, PostStatus},
 };
@@ -108,7 +108,7 @@ pub async fn connect(newsroom: &Newsroom, platform: Platform, login: &Login, id:
     let row = Connector {
         id,
         platform,
-        base_url: account.base_url.to_string(),
+        base_url: account.base_url.as_str().trim_end_matches('/').to_owned(),
         handle: account.handle,
         remote_id: account.remote_id,
         software: account.software,
@@ -152,7 +152,19 @@ impl Newsroom {
     /// # Errors
     /// When the database cannot answer.
     pub async fn approved_with(&self, platform: Platform, text: &str, options: &PostOptions) -> anyhow::Result<PostId> {
-        let (id, variant) = self.waiting_text(platform, text).await?;
+        self.approved_in(self.account(platform), platform, text, options).await
+    }
+
+    /// A post on this account that a person has approved, with this text.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn approved_on(&self, account: ConnectorId, platform: Platform, text: &str) -> anyhow::Result<PostId> {
+        self.approved_in(account, platform, text, &PostOptions::default()).await
+    }
+
+    async fn approved_in(&self, account: ConnectorId, platform: Platform, text: &str, options: &PostOptions) -> anyhow::Result<PostId> {
+        let (id, variant) = self.waiting_on(self.campaign, account, platform, text).await?;
         let mut tx = self.in_org().await?;
         if !options.is_default() {
             let set = posts::set_options(&mut tx, id, options).await.map_err(told)?;
@@ -169,8 +181,26 @@ impl Newsroom {
     /// # Errors
     /// When the database cannot answer.
     pub async fn waiting_text(&self, platform: Platform, text: &str) -> anyhow::Result<(PostId, VariantId)> {
+        self.waiting_in(self.campaign, platform, text).await
+    }
+
+    /// The same, in this campaign.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn waiting_in(&self, campaign: CampaignId, platform: Platform, text: &str) -> anyhow::Result<(PostId, VariantId)> {
+        self.waiting_on(campaign, self.account(platform), platform, text).await
+    }
+
+    async fn waiting_on(
+        &self,
+        campaign: CampaignId,
+        account: ConnectorId,
+        platform: Platform,
+        text: &str,
+    ) -> anyhow::Result<(PostId, VariantId)> {
         let id = PostId::from_uuid(Uuid::now_v7());
-        let post = NewPost { id, connector_id: self.account(platform), platform, language: Language::EN };
+        let post = NewPost { id, connector_id: account, platform, language: Language::EN };
         let variant = Variant {
             id: VariantId::derived(id.uuid(), "variant 0"),
             post_id: id,
@@ -188,7 +218,7 @@ impl Newsroom {
             translation: None,
         };
         let mut tx = self.in_org().await?;
-        posts::insert_all(&mut tx, self.campaign, &[post]).await.map_err(told)?;
+        posts::insert_all(&mut tx, campaign, &[post]).await.map_err(told)?;
         variants::save(&mut tx, &variant).await.map_err(told)?;
         posts::advance(&mut tx, id, &[PostStatus::Drafting], PostStatus::NeedsApproval, None).await.map_err(told)?;
         tx.commit().await.map_err(told)?;
