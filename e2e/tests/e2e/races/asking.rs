@@ -55,6 +55,7 @@ impl Case {
             Ask::Approve(words) => {
                 (Method::POST, format!("{path}/approve"), Some(json!({ "variant_id": self.variant, "content": self.words[words] })))
             }
+            Ask::Nothing => unreachable!("nobody asks for nothing"),
             Ask::Reject => (Method::POST, format!("{path}/reject"), Some(json!({ "reason": "not our tone" }))),
         }
     }
@@ -76,6 +77,9 @@ impl Case {
         let (granted, said) = match answer {
             Ok((StatusCode::OK, said)) => (Some(true), said.to_string()),
             Ok((StatusCode::CONFLICT, said)) => (Some(false), said["detail"].to_string()),
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, said)) if said["code"] == json!("schedule-refused") => {
+                return Ok(Asked { ask: Ask::Nothing, began, ended, granted: Some(true), said: said.to_string() });
+            }
             Ok((status, said)) if status.is_server_error() => (None, said.to_string()),
             Ok((status, said)) => bail!("{ask:?} of {}: {status}: {said:#}", self.id),
             Err(error) => (None, error.to_string()),

@@ -1,8 +1,6 @@
 //! The nasty ones, by design: the platform has the post and holds its answer; the lane waits; nobody knows whether it arrived; an approval and a
 //! stop at once.
 
-use std::time::Duration;
-
 use activities::store::campaigns::{self, Approval, NewCampaign};
 use chrono::{SubsecRound as _, TimeDelta, Utc};
 use domain::{
@@ -105,12 +103,12 @@ async fn while_the_platform_holds_its_answer_nothing_is_granted_and_it_is_out_on
 async fn a_post_that_waits_in_its_lane_is_whatever_was_granted() -> anyhow::Result<()> {
     let house = house().await?;
     for platform in BOTH {
-        // The head of the lane is throttled once it has frozen its bytes; the others wait behind it.
+        // The head of the lane is refused once it has frozen its bytes, and waits for a person who reconnects the account; the others wait behind it.
         let text = |what: &str| format!("{what} while the lane waits on {platform}.");
-        let before = house.newsroom.faults(*platform).fired().len();
-        house.newsroom.faults(*platform).next(Endpoint::Publish, Fault::RateLimit { seconds: 3 }, 1);
+        let handle = house.newsroom.stand_in(*platform).logins().remove(0).handle;
+        assert!(house.newsroom.stand_in(*platform).revoke(&handle));
         let mut edited = house.at_once(*platform, &text("Edited")).await?;
-        house.fired(*platform, before).await?;
+        house.newsroom.until_post(edited.id, "the lane to wait", |told| told.post.held_by.as_deref() == Some("reconnect")).await?;
         house.newsroom.until_status(edited.id, PostStatus::Scheduled).await?;
         let mut stopped = house.at_once(*platform, &text("Stopped")).await?;
         let mut moved = house.at_once(*platform, &text("Moved")).await?;
@@ -122,7 +120,7 @@ async fn a_post_that_waits_in_its_lane_is_whatever_was_granted() -> anyhow::Resu
         let now = edited.plan(None);
         assert!(edited.ask(&house.rest, now).await?);
         assert!(stopped.ask(&house.rest, Ask::Cancel).await?);
-        let later = moved.plan(Some((Utc::now() + TimeDelta::seconds(6)).trunc_subsecs(0)));
+        let later = moved.plan(Some((Utc::now() + TimeDelta::seconds(12)).trunc_subsecs(0)));
         assert!(moved.ask(&house.rest, later).await?);
         for _ in 0..3 {
             let now = hurried.plan(None);
@@ -131,6 +129,8 @@ async fn a_post_that_waits_in_its_lane_is_whatever_was_granted() -> anyhow::Resu
         assert!(back.ask(&house.rest, Ask::Cancel).await?);
         let now = back.plan(None);
         assert!(back.ask(&house.rest, now).await?);
+        assert!(house.newsroom.stand_in(*platform).reinstate(&handle));
+        house.connect_again(*platform).await?;
         let cases = [edited, stopped, moved, hurried, back];
         settled(&house.newsroom, &cases.iter().map(|case| case.id).collect::<Vec<_>>()).await?;
         let expected = [
@@ -162,7 +162,7 @@ async fn after_a_disconnect_nothing_goes_out_and_what_waited_asks() -> anyhow::R
         // Its timer goes off when the account is gone.
         let text = format!("Due later on {platform}.");
         let id = house.newsroom.approved_text(*platform, &text).await?;
-        behind.push(planned(&house.newsroom, id, &text, Some((Utc::now() + TimeDelta::seconds(4)).trunc_subsecs(0))).await?);
+        behind.push(planned(&house.newsroom, id, &text, Some((Utc::now() + TimeDelta::seconds(10)).trunc_subsecs(0))).await?);
         house.disconnect(*platform).await?;
         let books = house.newsroom.books(*platform).len();
         for case in &behind {
@@ -306,7 +306,6 @@ async fn an_approval_and_whatever_else_at_once_come_to_what_was_answered() -> an
         case.asked.push(stopped);
         cases.push(case);
     }
-    tokio::time::sleep(Duration::from_secs(4)).await;
     settled(&house.newsroom, &cases.iter().map(|case| case.id).collect::<Vec<_>>()).await?;
     for case in &cases {
         case.holds(&house.newsroom).await?;

@@ -19,6 +19,8 @@ pub(super) enum Ask {
     Approve(usize),
     /// That it does not go out as it is.
     Reject,
+    /// Something that came to nothing, whatever the post is: a time that was over when the request arrived.
+    Nothing,
 }
 
 /// A request, when it was made, and its answer.
@@ -78,6 +80,7 @@ impl State {
     fn granted(self, ask: Ask) -> Option<Self> {
         use Stands::{Approved, Cancelled, Out, Planned, Rejected, Waits};
         Some(match (ask, self.stands) {
+            (Ask::Nothing, _) => self,
             (Ask::Cancel, Cancelled(words)) => self.now(Cancelled(words)),
             (Ask::Cancel, Waits) => self.now(Cancelled(None)),
             (Ask::Cancel, Approved(words) | Planned { words, .. }) => self.now(Cancelled(Some(words))),

@@ -101,7 +101,7 @@ enum Pace {
     /// One step at a time, in an order that is drawn: the same one whenever the seed is the same.
     Turns(mpsc::UnboundedSender<Event>),
     /// Everybody at once, with pauses that are drawn.
-    Free(Mutex<StdRng>),
+    Free(Box<Mutex<StdRng>>),
 }
 
 enum Event {
@@ -228,7 +228,7 @@ async fn one(desk: Arc<Desk>, seed: u64, n: usize) -> anyhow::Result<End> {
     let throttles = *[0, 0, 1, 2].choose(&mut rng).unwrap();
     case.throttled = throttles > 0;
     let (events, order) = mpsc::unbounded_channel();
-    let pace = if free { Pace::Free(Mutex::new(StdRng::seed_from_u64(rng.random()))) } else { Pace::Turns(events) };
+    let pace = if free { Pace::Free(Box::new(Mutex::new(StdRng::seed_from_u64(rng.random())))) } else { Pace::Turns(events) };
     let stage = Arc::new(Stage {
         desk,
         case: Mutex::new(case),
@@ -316,6 +316,7 @@ impl Who {
     fn acts(self, stage: Arc<Stage>) -> BoxFuture<'static, anyhow::Result<()>> {
         Box::pin(async move {
             match self {
+                Self::Person { ask: Ask::Nothing, .. } => Ok(()),
                 Self::Person { ask: Ask::Cancel, by_campaign: true } => stop_campaign(&stage).await,
                 Self::Person { ask: Ask::Cancel, .. } => stop(&stage).await,
                 Self::Person { ask: Ask::Plan(plan), .. } => plans(&stage, plan, false).await,

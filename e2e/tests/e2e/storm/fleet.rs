@@ -42,7 +42,7 @@ pub(super) struct Fleet {
 
 /// One server of each platform. Of Mastodon-likes those that know a repetition, and those that post twice, take turns.
 async fn servers(round: usize) -> anyhow::Result<Vec<Box<dyn StandIn>>> {
-    let software = if round % 2 == 0 { Software::Snac } else { Software::Mastodon };
+    let software = if round.is_multiple_of(2) { Software::Snac } else { Software::Mastodon };
     let mut all: Vec<Box<dyn StandIn>> = vec![
         Box::new(Mastodon::start(mastodon::Options { software, limits: None, ..mastodon::Options::default() }).await?),
         Box::new(Bluesky::start(bluesky::Options { limits: None, ..bluesky::Options::default() }).await?),
