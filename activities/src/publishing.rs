@@ -8,6 +8,7 @@
 mod accounts;
 mod beginning;
 mod files;
+mod finding;
 mod looking;
 mod material;
 mod renewing;
@@ -21,6 +22,7 @@ pub use self::{
     accounts::{account, check, limits, read_counters, seal_credentials},
     beginning::{Begun, DISCONNECTED, begin, mentions, refused_by_settings, strand, wait_in_lane, with_parts},
     files::{facts, fit},
+    finding::find,
     looking::{LookedUp, look_up, record_absent},
     renewing::{NextRenewal, next_renewal, refresh, renew},
     resolving::{Resolved, resolve_by_person},

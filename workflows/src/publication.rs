@@ -4,7 +4,7 @@
 //! invocation waits for weeks; a timer whose revision is no longer in force does nothing. Whether a post may still be planned, moved or stopped
 //! is decided by its row in the database, in one conditional update, so that a plan and the lane cannot both win.
 use activities::{
-    best_time,
+    ActivityError, best_time,
     store::{
         posts::{self, Post},
         runs,
@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ids::{ConnectorId, OrgId, PostId},
     post::PostStatus,
+    publication::Sent,
     schedule::{Adjustment, At, ScheduleSpec, lateness::Held},
 };
 use restate_sdk::prelude::*;
@@ -25,7 +26,7 @@ use crate::{
     connector::{ConnectorClient, PublishPost},
     metrics::{MetricsClient, StartMetrics},
     refuse,
-    step::{Retry, step},
+    step::{Failure, Retry, step},
     world::World,
 };
 
@@ -244,7 +245,7 @@ impl Publication {
         let Resolve { org, by, verdict } = input.into_inner();
         let id = key(&ctx)?;
         let found = match verdict {
-            PersonsVerdict::Published { external_id } => Some(external_id.unwrap_or_default()),
+            PersonsVerdict::Published { external_id } => Some(self.find(&ctx, org, id, external_id.unwrap_or_default()).await?),
             PersonsVerdict::NotPublished => None,
         };
         let answered_by = format!("person:{by}");
@@ -253,7 +254,7 @@ impl Publication {
         use activities::publishing::Resolved;
         let next = step(&ctx, &self.world, "store.resolve_post", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
-            let next = activities::publishing::resolve_by_person(&mut tx, id, found.as_deref(), &answered_by, now).await?;
+            let next = activities::publishing::resolve_by_person(&mut tx, id, found.as_ref(), &answered_by, now).await?;
             if !matches!(next, Resolved::NotAsked { .. }) {
                 runs::join_of_post(&mut tx, id, &invocation).await?;
             }
@@ -281,6 +282,40 @@ impl Publication {
 }
 
 impl Publication {
+    /// The post that a person names, as its platform knows it.
+    async fn find(&self, ctx: &ObjectContext<'_>, org: OrgId, id: PostId, named: String) -> Result<Sent, TerminalError> {
+        let word = Sent { external_id: named.trim().to_owned(), url: String::new(), cid: None };
+        if word.external_id.is_empty() {
+            return Ok(word);
+        }
+        let post = step(ctx, &self.world, "store.load_post", Retry::Always, move |w| async move {
+            posts::require(&mut w.store.in_org(org).await?, id).await
+        })
+        .await?;
+        if post.status != PostStatus::NeedsAttention {
+            return Ok(word);
+        }
+        let look_up = post.platform.capabilities().steps.look_up;
+        let found = step(ctx, &self.world, look_up, Retry::Attempts(3), move |w| async move {
+            activities::publishing::find(&w.publishing(), org, id, &named).await
+        })
+        .await;
+        match found {
+            Ok(sent) => Ok(sent),
+            Err(cancelled) if cancelled.is_cancelled() => Err(cancelled.into()),
+            // Without a session nobody can look: the person's word is all there is.
+            Err(Failure(ActivityError::CredentialsExpired { .. })) => Ok(word),
+            Err(Failure(ActivityError::Transient { .. } | ActivityError::RateLimited { .. })) => Err(refuse::unavailable(
+                "unavailable",
+                "the platform does not answer now, so that the post could be looked at: answer again soon",
+            )),
+            Err(Failure(ActivityError::Rejected { what } | ActivityError::NotFound { what })) => {
+                Err(refuse::unprocessable("platform-refused", format_args!("the post that was named is not there: {what}")))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
     /// What a post is now, for those who are refused: it may have changed since the request was looked at.
     async fn status(&self, ctx: &ObjectContext<'_>, org: OrgId, id: PostId) -> Result<PostStatus, TerminalError> {
         let post = step(ctx, &self.world, "store.load_post", Retry::Always, move |w| async move {

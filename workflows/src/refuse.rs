@@ -16,6 +16,11 @@ pub fn unprocessable(code: &str, sentence: impl fmt::Display) -> TerminalError {
     TerminalError::new_with_code(422, format!("{code}: {sentence}"))
 }
 
+/// Somebody else has to be asked first and does not answer now (503).
+pub fn unavailable(code: &str, sentence: impl fmt::Display) -> TerminalError {
+    TerminalError::new_with_code(503, format!("{code}: {sentence}"))
+}
+
 /// Code and sentence of a refusal's text.
 #[must_use]
 pub fn parse(text: &str) -> Option<(&str, &str)> {

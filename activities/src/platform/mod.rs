@@ -41,7 +41,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     metrics::Counters,
     platform::Platform,
-    publication::{Frozen, Part, PartKind, Resolution, SendClass, Submission, send_class},
+    publication::{Frozen, Part, PartKind, Resolution, SendClass, Sent, Submission, send_class},
 };
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -216,6 +216,13 @@ trait Adapter: Sync {
     /// Where people read a post, on platforms whose answer to a publication has only its id. To be asked after that id was kept.
     fn address<'a>(&'a self, _call: Call<'a>, _external_id: &'a str) -> BoxFuture<'a, ActivityResult<Option<String>>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+    /// The post that a person names, by its id or by the address where people read it, as the platform knows it; `None` where it cannot tell.
+    fn find<'a>(&'a self, call: Call<'a>, named: &'a str) -> BoxFuture<'a, ActivityResult<Option<Sent>>> {
+        Box::pin(async move {
+            let url = self.address(call, named).await?;
+            Ok(url.map(|url| Sent { external_id: named.to_owned(), url, cid: None }))
+        })
     }
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>>;
     fn metrics<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<Counters>>>;
@@ -425,6 +432,16 @@ pub async fn refresh(http: &Outgoing, apps: &Apps, account: &Account, credential
 pub async fn address(http: &Outgoing, account: &Account, credentials: &Credentials, external_id: &str) -> ActivityResult<Option<String>> {
     let call = Call { http, account, credentials };
     adapter(account.platform).address(call, external_id).await.map_err(|error| clean_error(credentials, error))
+}
+
+/// The post that a person names, by its id or by the address where people read it, with all that the platform tells of it; `None` where the platform
+/// has nothing to tell, and the person's word is all there is.
+///
+/// # Errors
+/// [`ActivityError::NotFound`] if there is no such post, [`ActivityError::Rejected`] if it is none of this account's, or a passing failure.
+pub async fn find(http: &Outgoing, account: &Account, credentials: &Credentials, named: &str) -> ActivityResult<Option<Sent>> {
+    let call = Call { http, account, credentials };
+    adapter(account.platform).find(call, named).await.map_err(|error| clean_error(credentials, error))
 }
 
 /// Deletes a post.

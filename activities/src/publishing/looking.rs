@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Attempt, Publishing,
     accounts::{account, open_credentials},
+    finding::locate,
     material::company,
     sending::{note_budget, receipt},
 };
@@ -49,7 +50,10 @@ pub async fn look_up(p: &Publishing<'_>, a: Attempt) -> ActivityResult<LookedUp>
     let window = Window { first_sent_at, known_external_ids };
     let sending = Sending { frozen: &frozen, staged: &staged, files: &files };
     let answered = platform::resolve(p.outgoing, &account, &credentials, sending, &window).await?;
-    let resolution = answered.value;
+    let mut resolution = answered.value;
+    if let Resolution::Found { sent, .. } = &mut resolution {
+        locate(p, &account, &credentials, sent).await;
+    }
     let may_resend = match &resolution {
         Resolution::Found { .. } => false,
         Resolution::Absent { .. } => frozen.can_resend(first_sent_at, now),

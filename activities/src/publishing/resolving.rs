@@ -45,7 +45,7 @@ pub enum Resolved {
     },
 }
 
-/// Takes a person's word on a post that needs attention: `found` is its id on the platform (perhaps empty), or it is not there. In a thread the word is
+/// Takes a person's word on a post that needs attention: `found` is where it is (perhaps without an id), or it is not there. In a thread the word is
 /// about the first part that is not known to be out; where others follow, they are sent now.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub enum Resolved {
 pub async fn resolve_by_person(
     tx: &mut OrgTx,
     post: PostId,
-    found: Option<&str>,
+    found: Option<&Sent>,
     by: &str,
     now: DateTime<Utc>,
 ) -> ActivityResult<Resolved> {
@@ -75,16 +75,15 @@ pub async fn resolve_by_person(
     };
     let again = |revision| Resolved::SendAgain { connector_id: stored.connector_id, revision };
     match (stored.status, found) {
-        (PostStatus::Published, Some(external_id)) if stored.resolved_by.as_deref() == Some(by) => {
-            Ok(Resolved::Published { campaign_id: stored.campaign_id, measurable: !external_id.is_empty() })
+        (PostStatus::Published, Some(sent)) if stored.resolved_by.as_deref() == Some(by) => {
+            Ok(Resolved::Published { campaign_id: stored.campaign_id, measurable: !sent.external_id.is_empty() })
         }
-        (PostStatus::NeedsAttention, Some(external_id)) => {
-            let sent = Sent { external_id: external_id.to_owned(), url: String::new(), cid: None };
-            record_published(tx, attempt, &sent, by, None).await?;
+        (PostStatus::NeedsAttention, Some(sent)) => {
+            record_published(tx, attempt, sent, by, None).await?;
             if attempt.part + 1 < attempt.parts {
                 return Ok(again(posts::send_now(tx, post, now, posts::GOES_ON_BY_PERSON).await?));
             }
-            let measurable = !stored.external_id.as_deref().unwrap_or(external_id).is_empty();
+            let measurable = !stored.external_id.as_deref().unwrap_or(&sent.external_id).is_empty();
             Ok(Resolved::Published { campaign_id: stored.campaign_id, measurable })
         }
         (PostStatus::NeedsAttention, None) => {

@@ -11,6 +11,7 @@ use super::{
     Attempt, Publishing,
     accounts::{account, open_credentials},
     files::hide,
+    finding::locate,
     material::{Material, company, material},
 };
 use crate::{
@@ -70,10 +71,13 @@ pub async fn submit(p: &Publishing<'_>, a: Attempt) -> ActivityResult<Submission
     tx.commit().await?;
 
     let sending = Sending { frozen: &frozen, staged: &staged, files: &files };
-    let answered =
+    let mut answered =
         platform::submit(p.outgoing, &account, &credentials, sending).await.map(|submission| without_addresses(submission, &files));
     // The remote id is kept before anything else happens. If the database is away right now, the journal has it, and the next step stores it.
     let _ = note(p, &a, id, &answered.value, answered.budget.as_ref()).await;
+    if let Submission::Published(sent) | Submission::Duplicate(sent) = &mut answered.value {
+        locate(p, &account, &credentials, sent).await;
+    }
     Ok(answered.value)
 }
 

@@ -187,7 +187,7 @@ async fn cancel(State(app): State<App>, caller: Caller, ids: IdSource, Id(id): I
 struct Answer {
     /// `published`: it is there. `not_published`: it is not, and is sent again.
     r#as: Found,
-    /// The platform's id of it, where it is known.
+    /// The platform's id of it, or the address where people read it, where it is known. It is looked up there: what is not there is refused.
     #[serde(default)]
     external_id: Option<String>,
 }

@@ -144,14 +144,53 @@ async fn health(call: Call<'_>) -> ActivityResult<Answered<Health>> {
     }))
 }
 
+/// The record key in what a person names a post by: its `at://` address, its page on bsky.app or on another client that writes addresses in the same
+/// way, or the address of the record itself. The account may be named by its DID or by its handle.
+fn named_key(account: &Account, named: &str) -> ActivityResult<String> {
+    let key = if let Some(rest) = named.strip_prefix("at://") {
+        match rest.split('/').collect::<Vec<_>>()[..] {
+            [whose, COLLECTION, key] if is_own(account, whose) => Some(key.to_owned()),
+            _ => None,
+        }
+    } else if let Ok(url) = Url::parse(named) {
+        let path: Vec<_> = url.path_segments().into_iter().flatten().collect();
+        let asked = |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+        match path[..] {
+            ["profile", whose, "post", key] if is_own(account, &whose.replace("%3A", ":")) => Some(key.to_owned()),
+            [.., "com.atproto.repo.getRecord"] if asked("repo").is_some_and(|whose| is_own(account, &whose)) => asked("rkey"),
+            _ => None,
+        }
+    } else {
+        Some(named.to_owned())
+    };
+    key.filter(|key| is_tid(key)).ok_or_else(|| ActivityError::rejected("not the address of a post of this account"))
+}
+
+fn is_own(account: &Account, whose: &str) -> bool {
+    whose == account.remote_id || whose.eq_ignore_ascii_case(&account.handle)
+}
+
+/// A record of the account, as its server has it.
+#[derive(Deserialize)]
+struct Record {
+    uri: String,
+    cid: Option<String>,
+    value: Value,
+}
+
+/// The post that a person names. Needs no token.
+async fn find(call: Call<'_>, named: &str) -> ActivityResult<Option<Sent>> {
+    let key = named_key(call.account, named)?;
+    let url = record_url(call.account, &call.account.remote_id, &key)?;
+    match expect_json::<Record>(call, call.http.get(url)?).await {
+        Ok(found) => Ok(Some(Sent { url: page(call.account, &key), external_id: found.value.uri, cid: found.value.cid })),
+        Err(ActivityError::Rejected { what }) if what.contains("RecordNotFound") => Err(ActivityError::NotFound { what }),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the record is there, and ours. Needs no token, so it works while the session is expired.
 async fn look(call: Call<'_>, frozen: &Frozen) -> ActivityResult<Answered<Resolution>> {
-    #[derive(Deserialize)]
-    struct Record {
-        uri: String,
-        cid: Option<String>,
-        value: Value,
-    }
     let Put { repo, rkey, record } =
         serde_json::from_str(&frozen.body).map_err(|_| ActivityError::rejected("the frozen post is not one for Bluesky"))?;
     let url = record_url(call.account, &repo, &rkey)?;
@@ -252,6 +291,10 @@ impl Adapter for Bluesky {
 
     fn opens_sessions(&self) -> bool {
         true
+    }
+
+    fn find<'a>(&'a self, call: Call<'a>, named: &'a str) -> BoxFuture<'a, ActivityResult<Option<Sent>>> {
+        Box::pin(find(call, named))
     }
 
     fn refresh<'a>(&'a self, call: Call<'a>, _apps: &'a Apps) -> BoxFuture<'a, ActivityResult<Credentials>> {

@@ -10,7 +10,7 @@ use wiremock::{
 
 use super::*;
 use crate::platform::{
-    check, connect, delete, freeze, metrics, refresh, resolve, submit,
+    check, connect, delete, find, freeze, metrics, refresh, resolve, submit,
     tests::{DID, TOKEN, account, credentials, http, intent, post},
 };
 
@@ -251,4 +251,42 @@ async fn only_posts_of_the_account_are_deleted() {
     ] {
         assert!(delete(&http(), &account, &credentials, foreign).await.is_err(), "{foreign}");
     }
+}
+
+#[tokio::test]
+async fn a_post_that_a_person_names_is_looked_up_with_its_hash() {
+    let server = MockServer::start().await;
+    let account = account(Platform::Bluesky, &server.uri());
+    let (key, find) = ("3jzfcijpj2z2a", async |named: &str| find(&http(), &account, &credentials(Platform::Bluesky), named).await);
+    let uri = format!("at://{DID}/app.bsky.feed.post/{key}");
+    let record = json!({"uri": uri, "cid": "bafy1", "value": {"text": "Hallo"}});
+    let asked = xrpc("com.atproto.repo.getRecord").and(wiremock::matchers::query_param("rkey", key));
+    asked.respond_with(ResponseTemplate::new(200).set_body_json(record)).mount(&server).await;
+    let handle = &account.handle;
+    for named in [
+        uri.clone(),
+        format!("at://{handle}/app.bsky.feed.post/{key}"),
+        format!("https://bsky.app/profile/{DID}/post/{key}"),
+        format!("https://bsky.app/profile/{handle}/post/{key}?ref=x"),
+        page(&account, key),
+        key.to_owned(),
+    ] {
+        let found = find(&named).await.unwrap().unwrap();
+        assert_eq!(
+            (found.external_id.as_str(), found.cid.as_deref(), found.url),
+            (uri.as_str(), Some("bafy1"), page(&account, key)),
+            "{named}"
+        );
+    }
+    assert!(server.received_requests().await.unwrap().iter().all(|request| !request.headers.contains_key("authorization")));
+    for foreign in [
+        "https://bsky.app/profile/bob.example/post/3jzfcijpj2z2a",
+        "at://did:plc:bob/app.bsky.feed.post/3jzfcijpj2z2a",
+        "https://bsky.app/",
+        "x",
+    ] {
+        assert!(matches!(find(foreign).await, Err(ActivityError::Rejected { .. })), "{foreign}");
+    }
+    xrpc("com.atproto.repo.getRecord").respond_with(refused(400, "RecordNotFound")).with_priority(9).mount(&server).await;
+    assert!(matches!(find("3jzfcijpj2z2b").await, Err(ActivityError::NotFound { .. })));
 }
