@@ -92,7 +92,8 @@ impl Outgoing {
         };
         let failed = |error: reqwest::Error| ActivityError::rejected(format!("cannot set up HTTP: {}", explain(error)));
         Ok(Self {
-            reads: base().build().map_err(failed)?,
+            // Some servers close after each answer without saying so (snac), and a read that was just written to such a connection fails.
+            reads: base().pool_max_idle_per_host(0).build().map_err(failed)?,
             // A request on a pooled connection that turns out closed is sent again by the client underneath, and so are HTTP/2 streams that the
             // server refuses: neither may happen to a post.
             once: base().pool_max_idle_per_host(0).http1_only().retry(reqwest::retry::never()).build().map_err(failed)?,
@@ -137,7 +138,7 @@ impl Outgoing {
         if public || self.allow_private_networks { Ok(()) } else { Err(ActivityError::rejected("the address is in a private network")) }
     }
 
-    /// A GET that may use a pooled connection and be repeated by the client underneath.
+    /// A GET, on a connection of its own, that may be repeated by the client underneath.
     ///
     /// # Errors
     /// [`ActivityError::Rejected`] if the address is refused.

@@ -91,7 +91,7 @@ async fn health(call: Call<'_>) -> ActivityResult<Answered<Health>> {
     }
     let base = &call.account.base_url;
     let url = endpoint(base, "api/v1/accounts/verify_credentials")?;
-    let verified = expect_json::<Verified>(call, signed(call, call.http.get(url)?)?).await?;
+    let verified = expect_json::<Verified>(call, signed(call, call.http.get(url)?)?).await.map_err(no_user)?;
     let budget = verified.budget;
     let remote_id = verified.value.id.text().ok_or_else(|| ActivityError::rejected("the server names no account"))?;
     let (domain, limits) = instance(call).await?;
@@ -100,6 +100,14 @@ async fn health(call: Call<'_>) -> ActivityResult<Answered<Health>> {
     let handle = if acct.contains('@') { acct } else { format!("{acct}@{domain}") };
     let scopes = call.credentials.scopes().to_vec();
     Ok(Answered { value: Health { remote_id, handle, software, limits, token_expires_at: None, scopes }, budget })
+}
+
+/// Mastodon answers 422 where a token stands for no user, snac wherever it knows the token not (any more).
+fn no_user(error: ActivityError) -> ActivityError {
+    match error {
+        ActivityError::Rejected { what } if what.starts_with("the server answered 422") => ActivityError::CredentialsExpired { what },
+        other => other,
+    }
 }
 
 /// The server's domain and limits: `/api/v2/instance`, or v1 where that is all there is.
@@ -226,6 +234,10 @@ impl Adapter for Mastodon {
         Box::pin(lookup::resolve(call, frozen, window))
     }
 
+    fn find<'a>(&'a self, call: Call<'a>, named: &'a str) -> BoxFuture<'a, ActivityResult<Option<Sent>>> {
+        Box::pin(lookup::find(call, named))
+    }
+
     fn oauth(&self) -> Option<&'static Rules> {
         Some(&OAUTH)
     }
@@ -233,7 +245,17 @@ impl Adapter for Mastodon {
     fn delete<'a>(&'a self, call: Call<'a>, external_id: &'a str) -> BoxFuture<'a, ActivityResult<Answered<()>>> {
         Box::pin(async move {
             let url = status_url(call.account, external_id)?;
-            let answer = expect_success(call, signed(call, call.http.once(Method::DELETE, url)?)?).await?;
+            let deleted = expect_success(call, signed(call, call.http.once(Method::DELETE, url.clone())?)?).await;
+            let answer = match deleted {
+                // snac has no deletion in its API, and answers so to posts that are there.
+                Err(ActivityError::NotFound { what }) => {
+                    return Err(match expect_success(call, signed(call, call.http.get(url)?)?).await {
+                        Ok(_) => ActivityError::rejected("its server takes no deletions from other programs: delete it there"),
+                        Err(_) => ActivityError::NotFound { what },
+                    });
+                }
+                other => other?,
+            };
             Ok(Answered { value: (), budget: budget(&answer) })
         })
     }

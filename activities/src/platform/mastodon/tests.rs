@@ -183,3 +183,21 @@ async fn counters_and_deletion_ask_for_the_one_status() {
     let paths: Vec<_> = server.received_requests().await.unwrap().iter().map(|request| request.url.path().to_owned()).collect();
     assert!(paths.iter().all(|path| path.starts_with("/api/v1/statuses/")), "an id stays one segment: {paths:?}");
 }
+
+#[tokio::test]
+async fn a_server_without_deletion_is_not_believed_that_the_post_is_gone() {
+    let server = MockServer::start().await;
+    let (account, credentials) = (account(Platform::Mastodon, &server.uri()), credentials(Platform::Mastodon));
+    assert!(matches!(delete(&http(), &account, &credentials, "7").await, Err(ActivityError::NotFound { .. })));
+    answering(&server, "GET", "/api/v1/statuses/7", STATUS).await;
+    let error = delete(&http(), &account, &credentials, "7").await.unwrap_err();
+    assert!(matches!(&error, ActivityError::Rejected { what } if what.contains("delete it there")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_stands_for_nobody_needs_a_reconnect() {
+    let server = MockServer::start().await;
+    Mock::given(path("/api/v1/accounts/verify_credentials")).respond_with(ResponseTemplate::new(422)).mount(&server).await;
+    let error = check(&http(), &account(Platform::Mastodon, &server.uri()), &credentials(Platform::Mastodon)).await.unwrap_err();
+    assert!(matches!(error, ActivityError::CredentialsExpired { .. }), "{error:?}");
+}

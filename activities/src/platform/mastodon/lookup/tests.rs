@@ -103,12 +103,12 @@ async fn later_pages_are_read_until_before_the_send() {
 #[tokio::test]
 async fn a_list_that_does_not_end_and_a_failing_look_up_decide_nothing() {
     let server = MockServer::start().await;
-    let page: Vec<_> = (0..40).map(|id| listed(id + 1, "2026-12-01T09:05:00Z", "<p>x</p>")).collect();
-    Mock::given(path("/api/v1/accounts/109/statuses"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(page))
-        .expect(5)
-        .mount(&server)
-        .await;
+    let page = |request: &wiremock::Request| {
+        let below = request.url.query_pairs().find(|(name, _)| name == "max_id").map_or(9_000, |(_, id)| id.parse().unwrap());
+        let page: Vec<_> = (below - 40..below).rev().map(|id| listed(id, "2026-12-01T09:05:00Z", "<p>x</p>")).collect();
+        ResponseTemplate::new(200).set_body_json(page)
+    };
+    Mock::given(path("/api/v1/accounts/109/statuses")).respond_with(page).expect(5).mount(&server).await;
     let account = account(Platform::Mastodon, &server.uri());
     let frozen = freeze(&account, &post(TEXT), &Staged::NOTHING, intent()).unwrap();
     let credentials = credentials(Platform::Mastodon);
@@ -137,4 +137,59 @@ async fn a_text_without_anything_to_recognise_is_unknown_not_absent() {
         resolve(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen), &window(&[])).await.unwrap().value.name(),
         "unknown"
     );
+}
+
+/// A server that shows the same list whatever is asked for, as snac does.
+async fn shown_at_once(statuses: serde_json::Value) -> Resolution {
+    let server = MockServer::start().await;
+    let list = Mock::given(path("/api/v1/accounts/109/statuses")).respond_with(ResponseTemplate::new(200).set_body_json(statuses));
+    list.expect(2).mount(&server).await;
+    let account = account(Platform::Mastodon, &server.uri());
+    let frozen = freeze(&account, &post(TEXT), &Staged::NOTHING, intent()).unwrap();
+    resolve(&http(), &account, &credentials(Platform::Mastodon), Sending::text(&frozen), &window(&[])).await.unwrap().value
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_turned_over_says_absent_only_while_it_is_short() {
+    let others = |n: u64| (100..100 + n).map(|id| listed(id, "2026-12-01T09:05:00Z", "<p>x</p>")).collect::<Vec<_>>();
+    assert_eq!(shown_at_once(json!(others(3))).await.name(), "absent");
+    let full = shown_at_once(json!(others(20))).await;
+    assert!(matches!(&full, Resolution::Unknown { evidence } if evidence.contains("no older ones")), "{full:?}");
+    let mut with_it = others(20);
+    with_it.push(listed(7, "2026-12-01T09:00:05Z", &rendered()));
+    let found = shown_at_once(json!(with_it)).await;
+    assert!(
+        matches!(&found, Resolution::Found { sent, .. } if sent.external_id == "7"),
+        "shown twice, and one post all the same: {found:?}"
+    );
+}
+
+#[tokio::test]
+async fn words_that_a_server_tells_go_before_the_html_that_it_made_of_them() {
+    let mut raw = listed(1, "2026-12-01T09:00:03Z", "Die neue Röstung <b> ist kaputt<br>");
+    raw["text"] = json!(TEXT);
+    assert_eq!(looked_up(None, json!([raw]), &window(&[])).await.name(), "found");
+}
+
+#[tokio::test]
+async fn a_post_that_a_person_names_is_found_by_its_id_and_by_its_addresses() {
+    let server = MockServer::start().await;
+    let status = |id: &str, owner: &str| {
+        let url = format!("https://social.example/ann/p/{id}.5");
+        json!({"id": id, "url": url, "uri": format!("{url}#uri"), "account": {"id": owner}, "created_at": "2026-12-01T09:00:00Z"})
+    };
+    let list = json!([status("8", "109"), status("7", "109")]);
+    Mock::given(path("/api/v1/accounts/109/statuses")).respond_with(ResponseTemplate::new(200).set_body_json(list)).mount(&server).await;
+    for (id, owner) in [("7", "109"), ("5", "110")] {
+        let one = ResponseTemplate::new(200).set_body_json(status(id, owner));
+        Mock::given(path(format!("/api/v1/statuses/{id}"))).respond_with(one).mount(&server).await;
+    }
+    let account = account(Platform::Mastodon, &server.uri());
+    let find = async |named: &str| crate::platform::find(&http(), &account, &credentials(Platform::Mastodon), named).await;
+    for named in ["7", "https://social.example/ann/p/7.5", "https://social.example/ann/p/7.5#uri", "https://social.example/@ann/7"] {
+        let found = find(named).await.unwrap().unwrap();
+        assert_eq!((found.external_id.as_str(), found.url.as_str()), ("7", "https://social.example/ann/p/7.5"), "{named}");
+    }
+    assert!(matches!(find("5").await, Err(ActivityError::Rejected { what }) if what.contains("not a post of this account")));
+    assert!(matches!(find("https://social.example/@ann/6").await, Err(ActivityError::NotFound { .. })));
 }
