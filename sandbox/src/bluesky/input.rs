@@ -16,7 +16,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let body = Bytes::from_request(request, state).await.map_err(|rejection| Refusal::of(rejection.status()))?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| Refusal::invalid(format!("Input is not what the method takes: {error}")))
+        serde_json::from_slice(&body).map(Self).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Refusal::invalid(as_the_server_says(&error.to_string())),
+            _ => Refusal::bad("SyntaxError", error.to_string()),
+        })
+    }
+}
+
+/// What is missing, in the server's words; anything else in our own.
+fn as_the_server_says(error: &str) -> String {
+    match error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        Some(field) => format!("Missing required key \"{field}\" at $"),
+        None => format!("Input is not what the method takes: {error}"),
     }
 }
 

@@ -13,6 +13,10 @@ const MAX_GRAPHEMES: usize = 300;
 const MAX_BYTES: usize = 3_000;
 /// `maxLength` of `app.bsky.embed.images`' list.
 const MAX_IMAGES: usize = 4;
+/// `maxLength` of a post's `langs`.
+const MAX_LANGS: usize = 3;
+/// `maxGraphemes` of `app.bsky.richtext.facet#tag`.
+const MAX_TAG: usize = 64;
 /// `maxSize` of an image's blob, in bytes.
 const MAX_IMAGE: u64 = 2_000_000;
 
@@ -22,57 +26,75 @@ pub(crate) struct BlobRef {
     pub(crate) cid: String,
 }
 
-/// Refuses a record that is not a post by the lexicon.
+/// Refuses a record that is not a post by the lexicon, in the words of PDS 0.5.35.
 pub(crate) fn check_post(record: &Value) -> Result<(), Refusal> {
     let wrong = |what: String| Err(Refusal::invalid(format!("Invalid {POST} record: {what}")));
-    let Some(text) = record["text"].as_str() else { return wrong("Record must have the property \"text\"".into()) };
+    for field in ["text", "createdAt"] {
+        if record[field].as_str().is_none() {
+            return wrong(format!("Missing required key \"{field}\" at $.record"));
+        }
+    }
+    let text = record["text"].as_str().unwrap_or_default();
     if text.len() > MAX_BYTES {
-        return wrong(format!("Record/text must not be longer than {MAX_BYTES} characters"));
+        return wrong(format!("string too big (maximum {MAX_BYTES}, got {}) at $.record.text", text.len()));
     }
-    if text.graphemes(true).count() > MAX_GRAPHEMES {
-        return wrong(format!("Record/text must not be longer than {MAX_GRAPHEMES} graphemes"));
+    let graphemes = text.graphemes(true).count();
+    if graphemes > MAX_GRAPHEMES {
+        return wrong(format!("grapheme too big (maximum {MAX_GRAPHEMES}, got {graphemes}) at $.record.text"));
     }
-    let Some(created) = record["createdAt"].as_str() else { return wrong("Record must have the property \"createdAt\"".into()) };
+    let created = record["createdAt"].as_str().unwrap_or_default();
     if chrono::DateTime::parse_from_rfc3339(created).is_err() {
-        return wrong("Record/createdAt must be an valid atproto datetime (both RFC-3339 and ISO-8601)".into());
+        return wrong(format!("Invalid datetime (got \"{created}\") at $.record.createdAt"));
     }
-    if record["langs"].as_array().is_some_and(|langs| langs.len() > 3) {
-        return wrong("Record/langs must not have more than 3 elements".into());
+    let langs = record["langs"].as_array().map_or(0, Vec::len);
+    if langs > MAX_LANGS {
+        return wrong(format!("array too big (maximum {MAX_LANGS}, got {langs}) at $.record.langs"));
     }
     if let Some(reply) = record.get("reply") {
         for end in ["root", "parent"] {
-            let strong = reply[end]["uri"].as_str().is_some_and(|uri| uri.starts_with("at://"))
-                && reply[end]["cid"].as_str().is_some_and(cid::is_cid);
-            if !strong {
-                return wrong(format!("Record/reply/{end} must be a strong reference"));
+            let (uri, cid) = (reply[end]["uri"].as_str().unwrap_or_default(), reply[end]["cid"].as_str().unwrap_or_default());
+            if !uri.strip_prefix("at://").is_some_and(|rest| rest.starts_with("did:") || rest.contains('.')) {
+                return wrong(format!("Invalid at-uri (got \"{uri}\") at $.record.reply.{end}.uri"));
+            }
+            if !cid::is_cid(cid) {
+                return wrong(format!("Invalid CID string (got \"{cid}\") at $.record.reply.{end}.cid"));
             }
         }
     }
-    for facet in record["facets"].as_array().into_iter().flatten() {
-        let (start, end) = (facet["index"]["byteStart"].as_u64(), facet["index"]["byteEnd"].as_u64());
-        if start.is_none() || end.is_none() || facet["features"].as_array().is_none() {
-            return wrong("Record/facets must have index and features".into());
+    for (place, facet) in record["facets"].as_array().into_iter().flatten().enumerate() {
+        for field in ["index", "features"] {
+            if facet.get(field).is_none() {
+                return wrong(format!("Missing required key \"{field}\" at $.record.facets[{place}]"));
+            }
+        }
+        for end in ["byteStart", "byteEnd"] {
+            if facet["index"][end].as_u64().is_none() {
+                return wrong(format!("Missing required key \"{end}\" at $.record.facets[{place}].index"));
+            }
+        }
+        for (n, feature) in facet["features"].as_array().into_iter().flatten().enumerate() {
+            let letters = feature["tag"].as_str().unwrap_or_default().graphemes(true).count();
+            if letters > MAX_TAG {
+                return wrong(format!("grapheme too big (maximum {MAX_TAG}, got {letters}) at $.record.facets[{place}].features[{n}].tag"));
+            }
         }
     }
-    if let Some(images) = record["embed"]["images"].as_array() {
-        if images.len() > MAX_IMAGES {
-            return wrong(format!("Record/embed/images must not have more than {MAX_IMAGES} elements"));
+    let images = record["embed"]["images"].as_array().map_or(&[][..], Vec::as_slice);
+    if images.len() > MAX_IMAGES {
+        return wrong(format!("array too big (maximum {MAX_IMAGES}, got {}) at $.record.embed.images", images.len()));
+    }
+    for (place, image) in images.iter().enumerate() {
+        let at = format!("$.record.embed.images[{place}]");
+        if image["alt"].as_str().is_none() {
+            return wrong(format!("Missing required key \"alt\" at {at}"));
         }
-        for image in images {
-            if image["alt"].as_str().is_none() {
-                return wrong("Record/embed/images/0 must have the property \"alt\"".into());
-            }
-            let (mime, size) =
-                (image["image"]["mimeType"].as_str().unwrap_or_default(), image["image"]["size"].as_u64().unwrap_or(u64::MAX));
-            if !mime.starts_with("image/") {
-                return Err(Refusal::bad("InvalidMimeType", format!("Wrong type of file. It is {mime} but it must match image/*.")));
-            }
-            if size > MAX_IMAGE {
-                return Err(Refusal::bad(
-                    "BlobTooLarge",
-                    format!("This file is too large. It is {size} bytes but the maximum size is {MAX_IMAGE} bytes."),
-                ));
-            }
+        // Nobody compares what a record says of a blob with the blob, nor an upload with what it says it is.
+        let (mime, size) = (image["image"]["mimeType"].as_str().unwrap_or_default(), image["image"]["size"].as_u64().unwrap_or(u64::MAX));
+        if !mime.starts_with("image/") {
+            return wrong(format!("Expected \"image/*\" (got \"{mime}\") at {at}.image.mimeType"));
+        }
+        if size > MAX_IMAGE {
+            return wrong(format!("blob too big (maximum {MAX_IMAGE}, got {size}) at {at}.image"));
         }
     }
     Ok(())
@@ -123,8 +145,24 @@ mod tests {
         assert!(with("facets", json!([{ "features": [] }])).is_err());
         let image = |mime: &str, size: u64| json!({ "$type": "app.bsky.embed.images", "images": [{ "alt": "", "image": { "$type": "blob", "mimeType": mime, "size": size } }] });
         assert!(with("embed", image("image/png", 2_000_000)).is_ok());
-        assert_eq!(with("embed", image("image/png", 2_000_001)).unwrap_err().error, "BlobTooLarge");
-        assert_eq!(with("embed", image("video/mp4", 1)).unwrap_err().error, "InvalidMimeType");
+        let tag = |tag: String| json!([{ "index": { "byteStart": 0, "byteEnd": 1 }, "features": [{ "tag": tag }] }]);
+        assert!(with("facets", tag("ä".repeat(64))).is_ok());
+        // The words that the real server has for it.
+        let said =
+            |field, value| with(field, value).unwrap_err().message.strip_prefix("Invalid app.bsky.feed.post record: ").unwrap().to_owned();
+        assert_eq!(
+            said("embed", image("image/png", 3_000_000)),
+            "blob too big (maximum 2000000, got 3000000) at $.record.embed.images[0].image"
+        );
+        assert_eq!(
+            said("embed", image("video/mp4", 1)),
+            "Expected \"image/*\" (got \"video/mp4\") at $.record.embed.images[0].image.mimeType"
+        );
+        assert_eq!(said("text", json!("a".repeat(301))), "grapheme too big (maximum 300, got 301) at $.record.text");
+        assert_eq!(said("langs", json!(["en", "de", "fr", "it"])), "array too big (maximum 3, got 4) at $.record.langs");
+        assert_eq!(said("createdAt", json!("yesterday")), "Invalid datetime (got \"yesterday\") at $.record.createdAt");
+        assert_eq!(said("facets", tag("x".repeat(65))), "grapheme too big (maximum 64, got 65) at $.record.facets[0].features[0].tag");
+        assert_eq!(said("reply", json!({ "root": { "uri": "at://x" } })), "Invalid at-uri (got \"at://x\") at $.record.reply.root.uri");
         assert!(check_post(&json!({ "createdAt": "2026-11-21T09:00:00Z" })).is_err());
     }
 

@@ -15,7 +15,7 @@ mod session;
 mod stand_in;
 mod state;
 mod tid;
-mod token;
+pub(crate) mod token;
 
 use std::{
     path::PathBuf,

@@ -12,7 +12,7 @@ use serde_json::json;
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) error: String,
-    message: String,
+    pub(crate) message: String,
 }
 
 impl Refusal {
@@ -33,6 +33,11 @@ impl Refusal {
     /// 401 for somebody else's repository or a wrong password.
     pub(crate) fn unauthorized(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "AuthenticationRequired", message)
+    }
+
+    /// 403 for a repository that there is not.
+    pub(crate) fn no_account() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "AccountNotFound", "Account not found")
     }
 
     /// 401 for no token at all.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    App, Blob, Record, Refusal, cid,
+    Account, App, Blob, Record, Refusal, cid,
     input::{Input, or_null},
     lexicon::{self, POST},
     session::Caller,
@@ -24,7 +24,7 @@ use crate::fault::gate::Hide;
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 100;
 /// Largest blob that the PDS takes (`PDS_BLOB_UPLOAD_LIMIT`), in bytes. Images in posts must be smaller still.
-const MAX_BLOB: usize = 5 * 1024 * 1024;
+pub(crate) const MAX_BLOB: usize = 5 * 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,7 +70,7 @@ pub(crate) async fn put(
     Input(write): Input<Write>,
 ) -> Result<Json<Value>, Refusal> {
     let mut memory = app.memory();
-    let rkey = write.rkey.clone().ok_or_else(|| Refusal::invalid("Input must have the property \"rkey\""))?;
+    let rkey = write.rkey.clone().ok_or_else(|| Refusal::invalid("Missing required key \"rkey\" at $"))?;
     let prepared = prepare(&app, &memory, &caller, rkey, &write)?;
     let current = memory.record(&prepared.uri).map(|record| record.cid.clone());
     if current.as_ref() == Some(&prepared.cid) {
@@ -115,18 +115,17 @@ fn commit(memory: &mut Memory, uri: &str, record: &str) -> Value {
 }
 
 fn prepare(app: &App, memory: &Memory, caller: &Caller, rkey: String, write: &Write) -> Result<Prepared, Refusal> {
-    let account = app.account(&write.repo).ok_or_else(|| Refusal::invalid(format!("Could not find repo: {}", write.repo)))?;
-    if account.did != caller.did {
-        return Err(Refusal::unauthorized("Authentication Required"));
-    }
     if !is_nsid(&write.collection) {
-        return Err(Refusal::invalid("Input/collection must be a valid nsid"));
+        return Err(Refusal::invalid(format!("Invalid NSID (got \"{}\") at $.collection", write.collection)));
     }
     if !is_record_key(&rkey) {
-        return Err(Refusal::invalid("Input/rkey must be a valid Record Key"));
+        return Err(Refusal::invalid(format!("Invalid record key (got \"{rkey}\") at $.rkey")));
     }
+    let account = own(app, &write.repo, caller)?;
     let mut value = write.record.clone();
-    let Value::Object(fields) = &mut value else { return Err(Refusal::invalid("Input/record must be an object")) };
+    let Value::Object(fields) = &mut value else {
+        return Err(Refusal::invalid(format!("Expected object value type (got {}) at $.record", write.record)));
+    };
     let kind = fields.entry("$type").or_insert_with(|| Value::String(write.collection.clone()));
     if *kind != Value::String(write.collection.clone()) {
         return Err(Refusal::invalid(format!("Invalid $type: expected {}, got {}", write.collection, kind.as_str().unwrap_or("unknown"))));
@@ -138,7 +137,7 @@ fn prepare(app: &App, memory: &Memory, caller: &Caller, rkey: String, write: &Wr
         _ if known => {
             lexicon::check_post(&value)?;
             if !tid::is_tid(&rkey) {
-                return Err(Refusal::invalid(format!("Invalid record key for {POST}: {rkey} is not a tid")));
+                return Err(Refusal::invalid(format!("Invalid record key for {POST}: Invalid TID string (got \"{rkey}\") at $")));
             }
             "valid"
         }
@@ -151,6 +150,12 @@ fn prepare(app: &App, memory: &Memory, caller: &Caller, rkey: String, write: &Wr
     }
     let cid = cid::of_record(&value).ok_or_else(|| Refusal::invalid("Input/record must be a valid record"))?;
     Ok(Prepared { uri: format!("at://{}/{}/{rkey}", account.did, write.collection), rkey, cid, value, validation })
+}
+
+/// The repository, if it is the caller's own.
+fn own<'a>(app: &'a App, repo: &str, caller: &Caller) -> Result<&'a Account, Refusal> {
+    let account = app.account(repo).ok_or_else(Refusal::no_account)?;
+    if account.did == caller.did { Ok(account) } else { Err(Refusal::unauthorized("Authentication Required")) }
 }
 
 fn is_nsid(text: &str) -> bool {
@@ -172,7 +177,8 @@ pub(crate) struct Read {
 }
 
 pub(crate) async fn get(State(app): State<App>, Query(read): Query<Read>) -> Result<Json<Value>, Refusal> {
-    let account = app.account(&read.repo).ok_or_else(|| Refusal::invalid(format!("Could not find repo: {}", read.repo)))?;
+    // Of a repository elsewhere it would ask the AppView, which knows it neither.
+    let account = app.account(&read.repo).ok_or_else(|| Refusal::invalid("Could not locate record"))?;
     let uri = format!("at://{}/{}/{}", account.did, read.collection, read.rkey);
     let found = app.memory().look_up(&uri, Utc::now()).filter(|record| read.cid.as_ref().is_none_or(|cid| *cid == record.cid));
     let record = found.ok_or_else(|| Refusal::bad("RecordNotFound", format!("Could not locate record: {uri}")))?;
@@ -189,10 +195,7 @@ pub(crate) struct Delete {
 }
 
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, Input(delete): Input<Delete>) -> Result<Json<Value>, Refusal> {
-    let account = app.account(&delete.repo).ok_or_else(|| Refusal::invalid(format!("Could not find repo: {}", delete.repo)))?;
-    if account.did != caller.did {
-        return Err(Refusal::unauthorized("Authentication Required"));
-    }
+    let account = own(&app, &delete.repo, &caller)?;
     let uri = format!("at://{}/{}/{}", account.did, delete.collection, delete.rkey);
     let mut memory = app.memory();
     // Deleting what is not there succeeds without a commit.
@@ -218,7 +221,8 @@ pub(crate) async fn list(State(app): State<App>, Query(list): Query<List>) -> Re
     let did = app.account(&list.repo).ok_or_else(|| Refusal::invalid(format!("Could not find repo: {}", list.repo)))?.did.clone();
     let limit = list.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Refusal::invalid(format!("Error: limit can not be greater than {MAX_PAGE} or less than 1")));
+        let end = if limit == 0 { "too small (minimum 1" } else { "too big (maximum 100" };
+        return Err(Refusal::invalid(format!("Invalid com.atproto.repo.listRecords params: integer {end}, got {limit})")));
     }
     let reverse = list.reverse.unwrap_or(false);
     let mut memory = app.memory();

@@ -19,7 +19,7 @@ pub(crate) async fn health() -> Json<Value> {
 
 pub(crate) async fn describe(State(app): State<App>) -> Json<Value> {
     Json(json!({
-        "did": app.service_did(), "availableUserDomains": [".test"], "inviteCodeRequired": false, "phoneVerificationRequired": false, "links": {}, "contact": {},
+        "did": app.service_did(), "availableUserDomains": [".test"], "inviteCodeRequired": false, "blobUploadLimit": super::repo::MAX_BLOB, "links": {}, "contact": {},
         "description": DESCRIPTION,
     }))
 }
@@ -33,7 +33,11 @@ pub(crate) async fn resolve(State(app): State<App>, Query(query): Query<Handle>)
     let account = app
         .account(&query.handle)
         .filter(|account| account.handle == query.handle)
-        .ok_or_else(|| Refusal::invalid("Unable to resolve handle"))?;
+        // Of its own domain it knows all handles; elsewhere it asks, and hears nothing.
+        .ok_or_else(|| {
+            let own = query.handle.ends_with(".test");
+            if own { Refusal::bad("HandleNotFound", "Unable to resolve handle") } else { Refusal::invalid("Unable to resolve handle") }
+        })?;
     Ok(Json(json!({ "did": account.did })))
 }
 

@@ -95,8 +95,8 @@ impl App {
     /// A session as `createSession` answers it; without a refresh token's id as `getSession` does, without tokens.
     fn session_json(&self, account: &Account, generation: u64, refresh: Option<String>) -> Value {
         let mut session = json!({
-            "did": account.did, "handle": account.handle, "email": format!("{}@stand-in.invalid", account.handle), "emailConfirmed": true,
-            "emailAuthFactor": false, "active": true, "didDoc": self.did_doc(account),
+            "did": account.did, "handle": account.handle, "email": format!("{}@stand-in.invalid", account.handle), "emailConfirmed": false,
+            "active": true,
         });
         if let Some(id) = refresh {
             let now = Utc::now().timestamp();
@@ -113,12 +113,5 @@ impl App {
             session["refreshJwt"] = Value::String(self.signer().sign(&claims(REFRESH, id, self.options().refresh_seconds)));
         }
         session
-    }
-
-    fn did_doc(&self, account: &Account) -> Value {
-        json!({
-            "@context": ["https://www.w3.org/ns/did/v1"], "id": account.did, "alsoKnownAs": [format!("at://{}", account.handle)], "verificationMethod": [],
-            "service": [{ "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": self.base() }],
-        })
     }
 }

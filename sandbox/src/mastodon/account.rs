@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{FromRequestParts, Path, Query, State},
 };
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,11 +59,13 @@ pub(crate) fn account_id(place: usize) -> String {
     (109_000_000_000_000_001_u64 + place as u64).to_string()
 }
 
-pub(crate) async fn verify_credentials(State(app): State<App>, caller: Caller) -> Json<Value> {
+pub(crate) async fn verify_credentials(State(app): State<App>, caller: Result<Caller, Refusal>) -> Result<Json<Value>, Refusal> {
+    // snac answers 422 without a word, to whatever is wrong with a token.
+    let caller = caller.map_err(|refusal| if app.is_snac() { Refusal::wordless(StatusCode::UNPROCESSABLE_ENTITY) } else { refusal })?;
     let mut account = app.account_json(&caller.handle);
     account["source"] =
         json!({ "privacy": "public", "sensitive": false, "language": "en", "note": "", "fields": [], "follow_requests_count": 0 });
-    Json(account)
+    Ok(Json(account))
 }
 
 #[derive(Deserialize)]

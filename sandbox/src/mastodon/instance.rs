@@ -3,8 +3,10 @@
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{App, media, text::LINK_LENGTH};
+use super::{App, Refusal, media, text::LINK_LENGTH};
 
+/// What snac says that a link counts. It does not count by it.
+const SNAC_LINK_LENGTH: usize = 32;
 const TITLE: &str = "Pressroom stand-in";
 const DESCRIPTION: &str = "A stand-in that speaks Mastodon's API for Pressroom's demo and tests. Not a real server: nobody reads here.";
 
@@ -27,7 +29,7 @@ pub(crate) async fn nodeinfo(State(app): State<App>) -> Json<Value> {
 
 fn configuration(app: &App) -> Value {
     json!({
-        "statuses": { "max_characters": app.max_characters(), "max_media_attachments": media::MAX_ATTACHMENTS, "characters_reserved_per_url": LINK_LENGTH },
+        "statuses": { "max_characters": app.max_characters(), "max_media_attachments": media::MAX_ATTACHMENTS, "characters_reserved_per_url": if app.is_snac() { SNAC_LINK_LENGTH } else { LINK_LENGTH } },
         "media_attachments": { "supported_mime_types": media::IMAGE_TYPES, "description_limit": media::MAX_DESCRIPTION, "image_size_limit": media::MAX_IMAGE },
         "accounts": { "max_featured_tags": 10, "max_pinned_statuses": 5 },
         "polls": { "max_options": 4, "max_characters_per_option": 50, "min_expiration": 300, "max_expiration": 2_629_746 },
@@ -39,7 +41,8 @@ fn version(app: &App) -> String {
     let software = app.options().software;
     match software {
         super::Software::Mastodon => software.version().to_owned(),
-        super::Software::Snac | super::Software::GoToSocial => format!("4.0.0 (compatible; {} {})", software.name(), software.version()),
+        super::Software::Snac => format!("4.0.0 (not true; really snac/{})", software.version()),
+        super::Software::GoToSocial => format!("4.0.0 (compatible; {} {})", software.name(), software.version()),
     }
 }
 
@@ -56,11 +59,14 @@ pub(crate) async fn v1(State(app): State<App>) -> Json<Value> {
     }))
 }
 
-pub(crate) async fn v2(State(app): State<App>) -> Json<Value> {
-    Json(json!({
+pub(crate) async fn v2(State(app): State<App>) -> Result<Json<Value>, Refusal> {
+    if app.is_snac() {
+        return Err(Refusal::not_found());
+    }
+    Ok(Json(json!({
         "domain": host(&app), "title": TITLE, "version": version(&app), "source_url": "", "description": DESCRIPTION,
         "usage": { "users": { "active_month": app.options().accounts.len() } }, "thumbnail": { "url": "" }, "languages": ["en"],
         "configuration": configuration(&app), "registrations": { "enabled": false, "approval_required": false, "message": Value::Null },
         "contact": { "email": "", "account": Value::Null }, "rules": [], "api_versions": { "mastodon": 6 },
-    }))
+    })))
 }

@@ -245,6 +245,11 @@ impl App {
         self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it behaves as snac 2.75 was seen to.
+    fn is_snac(&self) -> bool {
+        self.options().software == Software::Snac
+    }
+
     fn max_characters(&self) -> usize {
         self.options().max_characters.unwrap_or(self.options().software.max_characters())
     }

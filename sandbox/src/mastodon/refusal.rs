@@ -37,6 +37,11 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests")
     }
 
+    /// snac's way: a status and no body.
+    pub(crate) fn wordless(status: StatusCode) -> Self {
+        Self::new(status, "")
+    }
+
     /// The answer for a status that comes from an order to misbehave.
     pub(crate) fn of(status: StatusCode) -> Self {
         let error = match status.as_u16() {
@@ -51,6 +56,9 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        if self.error.is_empty() {
+            return self.status.into_response();
+        }
         let unauthorized = self.status == StatusCode::UNAUTHORIZED;
         let mut response = (self.status, Json(json!({ "error": self.error }))).into_response();
         if unauthorized {

@@ -67,11 +67,13 @@ fn draft(app: &App, memory: &super::state::Memory, handle: &str, params: &Params
         let mine = memory.medium(id).is_some_and(|media| media.account == handle);
         mine && !memory.statuses().any(|status| status.media_ids.contains(id))
     };
+    // snac leaves out what it does not know, and posts the rest.
+    let media_ids: Vec<String> = if app.is_snac() { media_ids.into_iter().filter(free).collect() } else { media_ids };
     let lost: Vec<&str> = media_ids.iter().filter(|id| !free(id)).map(String::as_str).collect();
     if !lost.is_empty() {
         return Err(Refusal::invalid(format!("Media {} not found or already attached to another post", lost.join(", "))));
     }
-    if text.trim().is_empty() && media_ids.is_empty() {
+    if text.trim().is_empty() && media_ids.is_empty() && !app.is_snac() {
         return Err(Refusal::invalid("Text can't be blank"));
     }
     if text::countable_length(&format!("{spoiler_text}{text}")) > app.max_characters() {
@@ -81,7 +83,11 @@ fn draft(app: &App, memory: &super::state::Memory, handle: &str, params: &Params
     if !["public", "unlisted", "private", "direct"].contains(&visibility.as_str()) {
         return Err(Refusal::invalid("Visibility is not included in the list"));
     }
-    let in_reply_to_id = params.get("in_reply_to_id").map(str::to_owned);
+    let mut in_reply_to_id = params.get("in_reply_to_id").map(str::to_owned);
+    if app.is_snac() {
+        // An answer to what it does not know stands alone.
+        in_reply_to_id = in_reply_to_id.filter(|id| memory.status(id).is_some());
+    }
     if in_reply_to_id.as_deref().is_some_and(|id| memory.status(id).is_none()) {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "The post you are trying to reply to does not appear to exist."));
     }
@@ -116,6 +122,10 @@ pub(crate) async fn show(State(app): State<App>, caller: Option<Caller>, Path(id
 }
 
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    if app.is_snac() {
+        // It has no such method.
+        return Err(Refusal::not_found());
+    }
     let status = app.memory().status(&id).filter(|status| status.account == caller.handle).cloned().ok_or_else(Refusal::not_found)?;
     app.memory().delete(&id);
     let mut json = app.status_json(&status, Some(&caller.handle));
@@ -135,7 +145,8 @@ pub(crate) async fn of_account(
     let viewer = caller.map(|caller| caller.handle);
     let number = |name| params.get(name).and_then(|value| value.parse::<u64>().ok());
     let limit = number("limit").map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE));
-    let (max, since, min) = (number("max_id"), number("since_id"), number("min_id"));
+    let snac = app.is_snac();
+    let (max, since, min) = if snac { (None, None, None) } else { (number("max_id"), number("since_id"), number("min_id")) };
     let fits = |status: &Status| {
         let id: u64 = status.id.parse().unwrap_or_default();
         status.account == handle
@@ -157,12 +168,15 @@ pub(crate) async fn of_account(
             let older = seen.len().saturating_sub(limit);
             seen.drain(..older);
         }
-        seen.truncate(limit);
+        // snac takes no notice of what page is asked for, nor of how long: it gives all that it has.
+        if !snac {
+            seen.truncate(limit);
+        }
         seen
     };
     let json: Vec<Value> = page.iter().map(|status| app.status_json(status, viewer.as_deref())).collect();
     let mut response = Json(json).into_response();
-    if let Some(links) = links(&app, &account, limit, &page) {
+    if !snac && let Some(links) = links(&app, &account, limit, &page) {
         response.headers_mut().insert(header::LINK, links);
     }
     Ok(response)
@@ -211,6 +225,11 @@ impl App {
             "edited_at": Value::Null, "content": text::to_html(&status.text, self.base()), "reblog": Value::Null, "account": account,
             "media_attachments": media, "mentions": [], "tags": tags, "emojis": [], "card": Value::Null, "poll": Value::Null,
         });
+        if self.is_snac() {
+            // It escapes nothing, and tells the words as they were sent beside.
+            json["content"] = Value::String(text::snac_html(&status.text, self.base()));
+            json["text"] = Value::String(status.text.clone());
+        }
         if viewer.is_some() {
             for flag in ["favourited", "reblogged", "muted", "bookmarked"] {
                 json[flag] = Value::Bool(false);

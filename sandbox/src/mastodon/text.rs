@@ -71,6 +71,40 @@ pub(crate) fn to_html(text: &str, base: &str) -> String {
     paragraphs(&html)
 }
 
+/// The `content` of a status as snac makes it: what is Markdown in the words is taken for such, and nothing in them is escaped.
+pub(crate) fn snac_html(text: &str, base: &str) -> String {
+    let mut html = String::new();
+    let mut from = 0;
+    for (range, kind) in entities(text) {
+        html.push_str(&emphasised(&text[from..range.start]));
+        let entity = &text[range.clone()];
+        match kind {
+            Kind::Link => html.push_str(&format!(r#"<a href="{entity}" target="_blank">{entity}</a>"#)),
+            Kind::Hashtag => {
+                let tag = &entity[1..];
+                html.push_str(&format!(r#"<a href="{base}?t={}" class="mention hashtag" rel="tag">#{tag}</a>"#, tag.to_lowercase()));
+            }
+            Kind::Mention => html.push_str(entity),
+        }
+        from = range.end;
+    }
+    html.push_str(&emphasised(&text[from..]));
+    format!("{}<br>", html.replace('\n', "<br>"))
+}
+
+/// `*words*` in italics; the asterisks are gone.
+fn emphasised(text: &str) -> String {
+    let mut parts = text.split('*');
+    let mut html = parts.next().unwrap_or_default().to_owned();
+    while let Some(inner) = parts.next() {
+        match parts.next() {
+            Some(after) => html.push_str(&format!("<i>{inner}</i>{after}")),
+            None => html.push_str(&format!("*{inner}")),
+        }
+    }
+    html
+}
+
 fn link(url: &str) -> String {
     let scheme = url.find("://").map_or(0, |at| at + 3);
     let prefix = if url[scheme..].starts_with("www.") { scheme + 4 } else { scheme };

@@ -79,6 +79,8 @@ async fn it_says_what_it_is_and_resolves_its_handles() {
     let (_, resolved) = read(me.ask("com.atproto.identity.resolveHandle", &[("handle", HANDLE)]).await).await;
     assert_eq!(resolved["did"], me.did.as_str());
     let (status, lost) = read(me.ask("com.atproto.identity.resolveHandle", &[("handle", "nobody.test")]).await).await;
+    assert_eq!((status, &lost["error"]), (StatusCode::BAD_REQUEST, &json!("HandleNotFound")));
+    let (status, lost) = read(me.ask("com.atproto.identity.resolveHandle", &[("handle", "nobody.example")]).await).await;
     assert_eq!((status, &lost["error"]), (StatusCode::BAD_REQUEST, &json!("InvalidRequest")));
 }
 
@@ -209,7 +211,8 @@ async fn posts_that_the_lexicon_forbids_are_400() {
     }
     let mut theirs = me.write(RKEY, "x");
     theirs["repo"] = json!("did:plc:somebodyelse");
-    assert_eq!(me.call("com.atproto.repo.putRecord", theirs).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let (status, refused) = read(me.call("com.atproto.repo.putRecord", theirs).await.unwrap()).await;
+    assert_eq!((status, &refused["error"]), (StatusCode::FORBIDDEN, &json!("AccountNotFound")));
     assert_eq!(me.call("com.atproto.repo.putRecord", json!({ "repo": me.did })).await.unwrap().status(), StatusCode::BAD_REQUEST);
     assert_eq!(me.server.books().len(), 1);
 }

@@ -257,3 +257,35 @@ async fn the_books_survive_a_restart() {
     let next = json(post(&server, "next", None).await.unwrap()).await;
     assert!(next["id"].as_str().unwrap().parse::<u64>().unwrap() > made["id"].as_str().unwrap().parse::<u64>().unwrap());
 }
+
+#[tokio::test]
+async fn snac_passes_over_what_it_does_not_know() {
+    let snac = Mastodon::start(Options { software: Software::Snac, ..Options::default() }).await.unwrap();
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(json(post(&snac, &format!("*{n}* <b>"), None).await.unwrap()).await["id"].as_str().unwrap().to_owned());
+    }
+    let (http, base, token) = (Client::new(), snac.base_url(), "mastodon-stand-in-token");
+    let made = http.get(format!("{base}/api/v1/statuses/{}", ids[0])).bearer_auth(token).send().await.unwrap();
+    let made = json(made).await;
+    assert_eq!((&made["content"], &made["text"]), (&"<i>0</i> <b><br>".into(), &"*0* <b>".into()));
+    // Whatever page is asked for, it is the whole list.
+    let all = json(
+        http.get(format!("{base}/api/v1/accounts/{}/statuses?limit=1&max_id={}", made["account"]["id"].as_str().unwrap(), ids[0]))
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    let gone = http.delete(format!("{base}/api/v1/statuses/{}", ids[0])).bearer_auth(token).send().await.unwrap();
+    assert_eq!(gone.status(), 404);
+    assert!(snac.books().iter().all(|status| !status.deleted));
+    let nobody = http.get(format!("{base}/api/v1/accounts/verify_credentials")).bearer_auth("x").send().await.unwrap();
+    assert_eq!((nobody.status().as_u16(), nobody.text().await.unwrap().as_str()), (422, ""));
+    let alone = json!({ "status": "alone", "in_reply_to_id": "999", "media_ids": ["lost"] });
+    let alone = json(http.post(format!("{base}/api/v1/statuses")).bearer_auth(token).json(&alone).send().await.unwrap()).await;
+    assert_eq!((&alone["in_reply_to_id"], &alone["media_attachments"]), (&Value::Null, &json!([])));
+    assert_eq!(reqwest::get(format!("{base}/api/v2/instance")).await.unwrap().status(), 404);
+}
