@@ -26,6 +26,8 @@ use tokio::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Weather {
     refuse: bool,
+    /// Answers stay here until the weather changes.
+    silent: bool,
     delay: Duration,
     /// Bytes of answers that each connection still lets through before it is cut; `None` for no end.
     cut_after: Option<u64>,
@@ -76,6 +78,11 @@ impl Proxy {
     /// Holds every piece of data back for this long, in both directions. Zero for no delay.
     pub fn delay(&self, delay: Duration) {
         self.weather.send_modify(|weather| weather.delay = delay);
+    }
+
+    /// Lets requests through and holds all answers back, until [`Self::restore`]: the upstream acts, and nobody hears of it.
+    pub fn silence(&self) {
+        self.weather.send_modify(|weather| weather.silent = true);
     }
 
     /// Lets this many more bytes from the upstream through on each connection, then resets it: half an answer.
@@ -173,6 +180,9 @@ impl Direction<'_> {
                 Ok(0) | Err(_) => break,
                 Ok(read) => read,
             };
+            if self.counts && self.forecast.wait_for(|weather| !weather.silent).await.is_err() {
+                break;
+            }
             let Weather { delay, cut_after, .. } = self.forecast.borrow().clone();
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;

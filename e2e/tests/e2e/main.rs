@@ -17,6 +17,8 @@ mod post_options;
 mod publishing;
 mod races;
 mod reading_along;
+#[cfg(feature = "real-servers")]
+mod real_servers;
 mod round_trips;
 mod runs;
 mod schedules;

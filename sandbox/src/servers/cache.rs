@@ -82,6 +82,20 @@ impl Cache {
     /// # Errors
     /// Everything that fetching, checking and writing can answer.
     pub fn ensure(&self, package: &Package) -> Result<PathBuf, SandboxError> {
+        let made = Made { server: package.server, slug: package.slug, pin: package.checksum.text() };
+        self.ensure_made(&made, |work, fresh| self.unpacked(package, work, fresh))
+    }
+
+    /// The folder that `make` fills, filled first where it is missing or damaged: `make` is given a folder to work in and the one to fill. Otherwise
+    /// as [`Self::ensure`].
+    ///
+    /// # Errors
+    /// Whatever `make`, checking and writing can answer.
+    pub(crate) fn ensure_made(
+        &self,
+        made: &Made<'_>,
+        make: impl FnOnce(&Path, &Path) -> Result<(), SandboxError>,
+    ) -> Result<PathBuf, SandboxError> {
         let servers = self.folder.join("servers");
         fs::create_dir_all(&servers).map_err(SandboxError::at(&servers))?;
         if nix::unistd::geteuid().is_root() {
@@ -89,20 +103,25 @@ impl Cache {
                 fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).map_err(SandboxError::at(folder))?;
             }
         }
-        let target = servers.join(package.slug);
-        if is_whole(&target, package, false) {
+        let target = servers.join(made.slug);
+        if is_whole(&target, made.pin, false) {
             return Ok(target);
         }
-        let lock_path = servers.join(format!("{}.lock", package.slug));
+        let lock_path = servers.join(format!("{}.lock", made.slug));
         let lock = File::create(&lock_path).map_err(SandboxError::at(&lock_path))?;
         lock.lock().map_err(SandboxError::at(&lock_path))?;
-        if !is_whole(&target, package, true) {
+        if !is_whole(&target, made.pin, true) {
             if target.exists() {
-                tracing::warn!(folder = %target.display(), "the cached {} is damaged and will be fetched again", package.server);
+                tracing::warn!(folder = %target.display(), "the cached {} is damaged and will be fetched again", made.server);
             }
-            self.fill(package, &servers, &target)?;
+            fill(made, &servers, &target, make)?;
         }
         Ok(target)
+    }
+
+    /// Where programs of package clients are looked for.
+    pub(crate) const fn clients(&self) -> &SearchPath {
+        &self.clients
     }
 
     /// Compares every byte of the cached package with its manifest, and throws it away when it differs. Answers whether it was whole.
@@ -111,53 +130,81 @@ impl Cache {
     /// When the damaged package cannot be removed.
     pub fn check(&self, package: &Package) -> Result<bool, SandboxError> {
         let target = self.folder.join("servers").join(package.slug);
-        let whole = is_whole(&target, package, true);
+        let whole = is_whole(&target, package.checksum.text(), true);
         if !whole && target.exists() {
             fs::remove_dir_all(&target).map_err(SandboxError::at(&target))?;
         }
         Ok(whole)
     }
 
-    fn fill(&self, package: &Package, servers: &Path, target: &Path) -> Result<(), SandboxError> {
-        let work = tempfile::Builder::new().prefix(".new-").tempdir_in(servers).map_err(SandboxError::at(servers))?;
-        let bar = ProgressBar::new_spinner();
-        bar.set_style(style("{spinner} {msg} {elapsed}"));
-        bar.set_message(format!("fetching {} ({} {})", package.server, package.name, package.version));
-        bar.enable_steady_tick(std::time::Duration::from_millis(120));
-        let fetched = fetch::fetch(package, work.path(), &self.clients);
+    fn unpacked(&self, package: &Package, work: &Path, fresh: &Path) -> Result<(), SandboxError> {
+        let target = self.folder.join("servers").join(package.slug);
+        let bar = spinner(format!("fetching {} ({} {})", package.server, package.name, package.version));
+        let fetched = fetch::fetch(package, work, &self.clients);
         bar.disable_steady_tick();
         let archive = fetched.inspect_err(|_| bar.finish_and_clear())?;
         bar.set_style(style("{msg} {wide_bar} {bytes}/{total_bytes}"));
         bar.set_message(format!("unpacking {}", package.server));
-        let fresh = work.path().join("fresh");
-        fs::create_dir(&fresh).map_err(SandboxError::at(&fresh))?;
-        let unpacked = unpack(&archive, &fresh, package.keep, &bar);
+        let unpacked = unpack(&archive, fresh, package.keep, &bar);
         bar.finish_and_clear();
         unpacked.map_err(|source| match source.kind() {
-            std::io::ErrorKind::StorageFull => SandboxError::DiskFull { path: servers.to_owned() },
-            _ => SandboxError::Unpack { package: package.name.to_owned(), reason: source.to_string(), cache: target.to_owned() },
+            std::io::ErrorKind::StorageFull => SandboxError::DiskFull { path: target.clone() },
+            _ => SandboxError::Unpack { package: package.name.to_owned(), reason: source.to_string(), cache: target.clone() },
         })?;
         if let Some(missing) = package.programs.iter().find(|program| !fetch::is_executable(&fresh.join(program))) {
             let reason = format!("it holds no program {missing}");
-            return Err(SandboxError::Unpack { package: package.name.to_owned(), reason, cache: target.to_owned() });
+            return Err(SandboxError::Unpack { package: package.name.to_owned(), reason, cache: target });
         }
-        write_manifest(&fresh, package)?;
-        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).map_err(SandboxError::at(&fresh))?;
-        if target.exists() {
-            fs::remove_dir_all(target).map_err(SandboxError::at(target))?;
-        }
-        fs::rename(&fresh, target).map_err(SandboxError::at(target))
+        Ok(())
     }
+}
+
+/// What a folder of the cache holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made<'a> {
+    /// What it is called in messages.
+    pub(crate) server: &'a str,
+    /// The folder's name.
+    pub(crate) slug: &'a str,
+    /// What it was made from: the checksum of a package, or of a list of such. Another one makes it anew.
+    pub(crate) pin: &'a str,
+}
+
+fn fill(
+    made: &Made<'_>,
+    servers: &Path,
+    target: &Path,
+    make: impl FnOnce(&Path, &Path) -> Result<(), SandboxError>,
+) -> Result<(), SandboxError> {
+    let work = tempfile::Builder::new().prefix(".new-").tempdir_in(servers).map_err(SandboxError::at(servers))?;
+    let fresh = work.path().join("fresh");
+    fs::create_dir(&fresh).map_err(SandboxError::at(&fresh))?;
+    make(work.path(), &fresh)?;
+    write_manifest(&fresh, made.pin)?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).map_err(SandboxError::at(&fresh))?;
+    if target.exists() {
+        fs::remove_dir_all(target).map_err(SandboxError::at(target))?;
+    }
+    fs::rename(&fresh, target).map_err(SandboxError::at(target))
+}
+
+/// Says what takes so long.
+pub(crate) fn spinner(message: String) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(style("{spinner} {msg} {elapsed}"));
+    bar.set_message(message);
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn write_manifest(folder: &Path, package: &Package) -> Result<(), SandboxError> {
+fn write_manifest(folder: &Path, pin: &str) -> Result<(), SandboxError> {
     let mut files = BTreeMap::new();
     collect(folder, folder, &mut files)?;
-    let manifest = Manifest { package: package.checksum.text().to_owned(), files };
+    let manifest = Manifest { package: pin.to_owned(), files };
     let path = folder.join(MANIFEST);
     let json = serde_json::to_vec(&manifest).map_err(|error| SandboxError::at(&path)(error.into()))?;
     fs::write(&path, json).map_err(SandboxError::at(&path))
@@ -178,11 +225,11 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Unpacked>) 
     Ok(())
 }
 
-/// Whether the folder holds this very package, complete. `every_byte` reads all files; otherwise only those whose time has changed.
-fn is_whole(folder: &Path, package: &Package, every_byte: bool) -> bool {
+/// Whether the folder holds what this very pin makes, complete. `every_byte` reads all files; otherwise only those whose time has changed.
+fn is_whole(folder: &Path, pin: &str, every_byte: bool) -> bool {
     let Ok(json) = fs::read(folder.join(MANIFEST)) else { return false };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&json) else { return false };
-    manifest.package == package.checksum.text()
+    manifest.package == pin
         && manifest.files.iter().all(|(name, unpacked)| {
             let path = folder.join(name);
             let Ok(metadata) = fs::symlink_metadata(&path) else { return false };

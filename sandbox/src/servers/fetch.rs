@@ -1,4 +1,4 @@
-//! Fetches a pinned package with the machine's own `npm` or `pip` and refuses anything but the pinned bytes.
+//! Fetches a pinned package with the machine's own `npm`, `pip` or `apt-get` and refuses anything but the pinned bytes.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use data_encoding::{BASE64, HEXLOWER};
 
+use super::debian;
 use super::error::SandboxError;
 use super::packages::{Checksum, Client, Package};
 use super::process::while_busy;
@@ -34,21 +35,8 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 /// # Errors
 /// A missing client, a client that failed, or a file with another checksum.
 pub(crate) fn fetch(package: &Package, folder: &Path, clients: &SearchPath) -> Result<PathBuf, SandboxError> {
-    let (client, mut command) = command(package, clients)?;
-    command.current_dir(folder).stdin(Stdio::null());
-    let output = while_busy(|| command.output()).map_err(SandboxError::system(format!("running {client} to fetch {}", package.name)))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains("ENOSPC") || said.contains("No space left") {
-            return Err(SandboxError::DiskFull { path: folder.to_owned() });
-        }
-        return Err(SandboxError::ClientFailed {
-            client,
-            command: in_words(&command),
-            without: package.without,
-            output: super::log::last_lines(&said, 12),
-        });
-    }
+    let (client, mut command) = command(package, folder, clients)?;
+    run(client, &mut command, folder, package.without)?;
     let file = only_file(folder).map_err(SandboxError::at(folder))?.ok_or_else(|| SandboxError::ClientFailed {
         client,
         command: in_words(&command),
@@ -59,8 +47,30 @@ pub(crate) fn fetch(package: &Package, folder: &Path, clients: &SearchPath) -> R
     Ok(file)
 }
 
-fn command(package: &Package, clients: &SearchPath) -> Result<(&'static str, Command), SandboxError> {
-    let wanted = format!("{}{}{}", package.name, if package.client == Client::Npm { "@" } else { "==" }, package.version);
+/// Runs a package client in `folder`, and says in its own words why it failed. Returns what it printed.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub(crate) fn run(client: &'static str, command: &mut Command, folder: &Path, without: &'static str) -> Result<String, SandboxError> {
+    command.current_dir(folder).stdin(Stdio::null());
+    let output = while_busy(|| command.output()).map_err(SandboxError::system(format!("running {client}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("ENOSPC") || said.contains("No space left") {
+        return Err(SandboxError::DiskFull { path: folder.to_owned() });
+    }
+    Err(SandboxError::ClientFailed { client, command: in_words(command), without, output: super::log::last_lines(&said, 12) })
+}
+
+fn command(package: &Package, folder: &Path, clients: &SearchPath) -> Result<(&'static str, Command), SandboxError> {
+    let between = match package.client {
+        Client::Npm => "@",
+        Client::Pip { .. } => "==",
+        Client::Apt { .. } => "=",
+    };
+    let wanted = format!("{}{between}{}", package.name, package.version);
     match package.client {
         Client::Npm => {
             let Some(npm) = clients.find("npm") else {
@@ -76,6 +86,7 @@ fn command(package: &Package, clients: &SearchPath) -> Result<(&'static str, Com
             command.args(["--implementation=cp", "--python-version=3.11", "--platform", platform, "--dest", ".", &wanted]);
             Ok(("pip", command))
         }
+        Client::Apt { suite } => Ok(("apt-get", debian::download(package, &wanted, suite, folder, clients)?)),
     }
 }
 
@@ -92,7 +103,7 @@ fn pip(clients: &SearchPath) -> Option<Command> {
     ["pip3", "pip"].iter().find_map(|name| clients.find(name)).map(Command::new)
 }
 
-fn missing(client: &'static str, package: String, install: &'static str, pin: &Package) -> SandboxError {
+pub(crate) fn missing(client: &'static str, package: String, install: &'static str, pin: &Package) -> SandboxError {
     SandboxError::MissingClient { client, package, install, without: pin.without }
 }
 
@@ -104,7 +115,7 @@ fn in_words(command: &Command) -> String {
 fn only_file(folder: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "tgz" || extension == "whl") {
+        if path.extension().is_some_and(|extension| ["tgz", "whl", "deb"].iter().any(|known| extension == *known)) {
             return Ok(Some(path));
         }
     }

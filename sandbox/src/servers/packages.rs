@@ -14,6 +14,11 @@ pub enum Client {
         /// The wheel's platform tag, as pip takes it.
         platform: &'static str,
     },
+    /// Debian's package manager: `apt-get download` from this suite of the machine's own mirror. Nothing is installed.
+    Apt {
+        /// Such as `bookworm-backports`.
+        suite: &'static str,
+    },
 }
 
 /// A checksum as its registry publishes it.
@@ -163,6 +168,22 @@ pub fn postgresql(os: &str, arch: &str) -> Option<Package> {
             postgres("postgres-16.14-darwin-arm64", "macosx_11_0_arm64", "b746f44886dbffe43214cd67097802eaf535c777e4bb39995633f4a64ce1b591")
         }
         _ => return None,
+    })
+}
+
+/// snac for an operating system and processor, as `std::env::consts` names them: an ActivityPub server with Mastodon's client API, for tests.
+#[must_use]
+pub fn snac(os: &str, arch: &str) -> Option<Package> {
+    ((os, arch) == ("linux", "x86_64")).then_some(Package {
+        server: "snac",
+        name: "snac2",
+        version: "2.75-2~bpo12+1",
+        slug: "snac-2.75-debian-12-x64",
+        client: Client::Apt { suite: "bookworm-backports" },
+        checksum: Checksum::Sha256("587c5e5ffdc9e7ab3183aa45badfcc7bb5feb64afa4b2a92fd1a0202cb8fe138"),
+        keep: &["./usr/bin/", "./usr/share/doc/snac2/copyright"],
+        programs: &["./usr/bin/snac"],
+        without: "leave the feature `real-servers` out",
     })
 }
 

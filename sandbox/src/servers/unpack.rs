@@ -1,4 +1,4 @@
-//! Unpacks a fetched package: a gzipped tar from npm or a wheel (zip) from pip, only the paths that are wanted, with a progress bar.
+//! Unpacks a fetched package: a gzipped tar from npm, a wheel (zip) from pip or a Debian package, only the paths that are wanted, with a progress bar.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use indicatif::ProgressBar;
 
+use super::debian;
+
 /// Unpacks `archive` into `target`, keeping entries whose path starts with one of `keep`.
 ///
 /// # Errors
@@ -14,15 +16,20 @@ use indicatif::ProgressBar;
 pub(crate) fn unpack(archive: &Path, target: &Path, keep: &[&str], bar: &ProgressBar) -> io::Result<()> {
     let file = File::open(archive)?;
     bar.set_length(file.metadata()?.len());
+    if debian::is_package(archive) {
+        let (mut child, tar) = debian::files(archive)?;
+        unpack_tar(tar, target, keep)?;
+        return if child.wait()?.success() { Ok(()) } else { Err(io::Error::other("dpkg-deb could not read it")) };
+    }
     if archive.extension().is_some_and(|extension| extension == "whl") {
         unpack_zip(bar.wrap_read(file), target, keep)
     } else {
-        unpack_tar(bar.wrap_read(file), target, keep)
+        unpack_tar(flate2::read::GzDecoder::new(bar.wrap_read(file)), target, keep)
     }
 }
 
 fn unpack_tar(file: impl Read, target: &Path, keep: &[&str]) -> io::Result<()> {
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let mut archive = tar::Archive::new(file);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();

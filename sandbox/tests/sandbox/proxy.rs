@@ -128,3 +128,22 @@ async fn without_an_upstream_and_after_its_own_end_there_is_nobody() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn in_silence_the_upstream_hears_and_nobody_hears_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
+    proxy.silence();
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    client.write_all(b"hello").await.unwrap();
+    let (mut upstream, _) = listener.accept().await.unwrap();
+    let mut heard = [0; 5];
+    upstream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"hello");
+    upstream.write_all(b"world").await.unwrap();
+    let mut answer = [0; 5];
+    assert!(tokio::time::timeout(Duration::from_millis(100), client.read(&mut answer)).await.is_err(), "the answer came through");
+    proxy.restore();
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"world");
+}
