@@ -1,6 +1,6 @@
 //! Servers that do not recognise repetitions, posts that nobody can tell apart, and what a person answers. And texts that nobody approved.
 
-use activities::store::{posts, variants};
+use activities::store::{posts, receipts, variants};
 use domain::{platform::Platform, post::PostStatus};
 use e2e::{Newsroom, Plan, desk};
 use sandbox::{
@@ -188,5 +188,25 @@ async fn what_is_refused_as_a_repetition_and_not_to_be_found_is_asked_about_and_
     let tried = newsroom.faults(Platform::X).fired().len();
     assert_eq!(tried, 3, "one for the first post, two for the second");
     assert_eq!(newsroom.stand_in(Platform::X).entries("pressroom").len(), 1);
+    Ok(())
+}
+
+/// A name may turn out to be in a private network only when it is connected to, after the attempt was claimed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_was_refused_after_its_claim_was_not_sent_either() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    let post = newsroom.approved_post(Platform::Mastodon).await?;
+    newsroom.faults(Platform::Mastodon).next(Endpoint::Publish, Fault::Refuse { status: 503 }, 1);
+    newsroom.schedule(post, desk::now()).await?;
+    let absent = newsroom.goes_out_once(post).await?.receipts.first().unwrap().clone();
+    assert!(absent.sent_at.is_some(), "{absent:#?}");
+    for (outcome, sent) in [("not_sent", true), ("refused_by_settings", false)] {
+        let mut tx = newsroom.in_org().await?;
+        let noted = receipts::settle(&mut tx, absent.id, &receipts::Outcome::named(outcome)).await;
+        noted.map_err(|e| anyhow::anyhow!("{e}"))?;
+        tx.commit().await.map_err(|e| anyhow::anyhow!("{e}"))?;
+        let told = newsroom.told(post).await?;
+        assert_eq!(told.receipts.first().unwrap().sent_at.is_some(), sent, "{outcome}: {told:#?}");
+    }
     Ok(())
 }
