@@ -154,10 +154,15 @@ async fn until_through(newsroom: &Newsroom, fleet: &Fleet, posts: &[PostId]) -> 
         // Not about how long it takes: it is about whether it goes on at all.
         if since.elapsed() > wait::PATIENCE {
             let hand = newsroom.engine.unfinished().await;
+            let journal = newsroom.engine.query(
+                "SELECT j.index, j.entry_type, j.name, j.entry_json, j.appended_at FROM sys_journal j JOIN sys_invocation i ON i.id = j.id \
+                 WHERE i.status <> 'completed' AND i.status <> 'scheduled' ORDER BY j.id, j.index DESC LIMIT 40",
+            );
+            let journal = journal.await;
+            let first: Vec<_> = waiting.iter().take(2).collect();
             bail!(
-                "{} posts do not get through: {:#?}\nthe engine has in hand: {hand:#?}",
-                waiting.len(),
-                waiting.iter().take(3).collect::<Vec<_>>()
+                "{} posts do not get through: {first:#?}\nthe engine has in hand: {hand:#?}\nwhat it did last: {journal:#?}",
+                waiting.len()
             );
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -67,7 +67,7 @@ impl Fleet {
                 let server = Server { proxy: Proxy::start(upstream).await?, stand_in };
                 for login in server.stand_in.logins() {
                     if fleet.accounts.len() == accounts {
-                        return Ok(fleet);
+                        break;
                     }
                     let connector = ConnectorId::from_uuid(Uuid::now_v7());
                     let handle = login.handle.clone();
@@ -75,6 +75,9 @@ impl Fleet {
                     fleet.accounts.push(Account { platform, connector, server: fleet.servers.len(), handle });
                 }
                 fleet.servers.push(server);
+                if fleet.accounts.len() == accounts {
+                    return Ok(fleet);
+                }
             }
         }
         Ok(fleet)
