@@ -8,14 +8,14 @@
 use chrono::{DateTime, Utc};
 use domain::{
     digest::{self, DigestData, Period},
-    ids::{BrandId, DigestId, OrgId, RunId, SubscriptionId},
+    ids::{BrandId, DigestId, OrgId, RunId, SubscriptionId, UsageId},
     prompt,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    ActivityError, ActivityResult,
+    ActivityError, ActivityResult, asking,
     mail::{Mail, Mailer},
     model::{CompletionRequest, Models, Purpose},
     store::{
@@ -82,18 +82,17 @@ fn period(rhythm: domain::schedule::Rhythm, to: DateTime<Utc>, running: bool) ->
 ///
 /// # Errors
 /// The models', and the above.
-pub async fn summarise(models: &Models, data: &DigestData) -> ActivityResult<String> {
+pub async fn summarise(store: &Store, models: &Models, org: OrgId, usage: UsageId, data: &DigestData) -> ActivityResult<String> {
     let language = data.language();
     let facts = digest::facts(data, language);
     let period = digest::period(data, language);
     let prompt = prompt::Digest { brand: &data.brand, language, period: &period, facts: &facts }.prompt();
     let request = CompletionRequest { prompt, temperature: Some(0.2), max_tokens: SUMMARY_TOKENS, purpose: Purpose::Digest };
-    let completed = models.complete(&request, &mut |_| {}).await?;
+    let written = asking::ask(store, models, org, usage, &request, None).await?;
     let mut given: Vec<&str> = facts.iter().map(String::as_str).collect();
     given.extend([data.brand.as_str(), period.as_str()]);
-    digest::check_summary(&completed.text, &given)
-        .map_err(|why| ActivityError::transient(format_args!("{}: {why}", completed.provider)))?;
-    Ok(completed.text)
+    digest::check_summary(&written.text, &given).map_err(|why| ActivityError::transient(format_args!("{}: {why}", written.model)))?;
+    Ok(written.text)
 }
 
 /// Where a digest belongs.

@@ -98,6 +98,10 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
 }
 
 async fn serve_gateway(settings: &Settings) -> anyhow::Result<()> {
+    // Without it each process would sign with a secret of its own: tokens would hold at one gateway, until it restarts.
+    if settings.gateway.token_secret.is_none() {
+        return Err(SettingsError::Missing { key: "gateway.token_secret", variable: "PRESSROOM__GATEWAY__TOKEN_SECRET" }.into());
+    }
     let app = up::parts::gateway_app(settings)?;
     let listener = worker::listen(settings.gateway.listen, "gateway.listen").await?;
     tracing::info!(address = %listener.local_addr()?, "the gateway listens");
@@ -123,4 +127,16 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     migrations::run(owner.expose_secret(), password.as_deref()).await?;
     eprintln!("the database is up to date");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gateway_without_a_secret_for_its_tokens_does_not_start() {
+        let settings = Settings::load(None, &["database.url=postgres://127.0.0.1:1/none".to_owned()]).unwrap();
+        let refused = serve_gateway(&settings).await.unwrap_err().to_string();
+        assert!(refused.contains("gateway.token_secret") && refused.contains("PRESSROOM__GATEWAY__TOKEN_SECRET"), "{refused}");
+    }
 }

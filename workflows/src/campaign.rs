@@ -238,11 +238,11 @@ impl Campaign {
         }
     }
 
-    /// People have not decided for a while: they are reminded by mail.
+    /// People have not decided for a while: they are reminded by mail. Shared: a mail server that takes its time holds up no decision.
     #[handler]
-    async fn remind(&self, ctx: ObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
+    async fn remind(&self, ctx: SharedObjectContext<'_>, input: Json<ForCampaign>) -> Result<(), TerminalError> {
         let org = input.into_inner().org;
-        let id = key(&ctx)?;
+        let id: CampaignId = ctx.key().parse().map_err(|e| refuse::unprocessable("bad-id", e))?;
         let reminder = step(&ctx, &self.world, "store.waiting_decisions", Retry::Always, move |w| async move {
             approval::reminder(&mut w.store.in_org(org).await?, id).await
         })
@@ -261,7 +261,8 @@ impl Campaign {
             })
             .await;
             match sent {
-                Err(cancelled) if cancelled.is_cancelled() => return Err(cancelled.into()),
+                // Called off by the last decision, which need not wait for it.
+                Err(cancelled) if cancelled.is_cancelled() => return Ok(()),
                 // A reminder that does not arrive, or may have arrived already, stops nothing; the tree of steps shows it.
                 Ok(()) | Err(_) => {}
             }

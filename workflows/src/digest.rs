@@ -23,7 +23,7 @@ use activities::{
 use chrono::{DateTime, Utc};
 use domain::{
     digest::plain_summary,
-    ids::{DigestId, OrgId, SubscriptionId},
+    ids::{DigestId, OrgId, SubscriptionId, UsageId},
 };
 use restate_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,9 @@ const TRIES: u32 = 3;
 /// Why a mail was not sent, or may have been, when somebody cancelled the run.
 const STOPPED: &str = "the run was cancelled";
 
+/// Why a mail was not tried again after its subscription had ended.
+const ENDED: &str = "the subscription was ended";
+
 /// How many rounds of mails there are: with pauses of 5, 10, 20, 40, 80 and 160 minutes, over five hours, which outlasts greylisting and most outages.
 const ROUNDS: u32 = 7;
 
@@ -188,7 +191,13 @@ impl Digest {
     /// Another round for the mails that were not taken.
     #[handler]
     async fn mail(&self, ctx: ObjectContext<'_>, input: Json<MailAgain>) -> Result<(), TerminalError> {
-        self.send(&ctx, input.into_inner()).await
+        let mut round = input.into_inner();
+        // Ended meanwhile: whoever ended it wants no more mail.
+        if !self.subscription(&ctx, round.org).await?.enabled {
+            let ended = ActivityError::rejected(ENDED);
+            round.notes.extend(round.to.drain(..).map(|address| told(&address, &ended)));
+        }
+        self.send(&ctx, round).await
     }
 }
 
@@ -231,8 +240,10 @@ impl Digest {
         })
         .await?;
         let data = figures.data.clone();
+        // Counted once for each invocation, however often the step runs.
+        let usage = UsageId::derived(making::digest_id(id, to).uuid(), ctx.invocation_id());
         let words: Result<String, Failure> = step(ctx, &self.world, "model.summarise", Retry::Attempts(ASK_MODEL), move |w| async move {
-            making::summarise(&w.models, &data).await
+            making::summarise(&w.store, &w.models, org, usage, &data).await
         })
         .await;
         let summary = match words {

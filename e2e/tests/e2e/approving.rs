@@ -5,6 +5,7 @@ mod desk;
 
 use activities::store::posts;
 use domain::{platform::Platform, post::PostStatus};
+use sandbox::mail::Fault;
 use serde_json::Value;
 use workflows::world::WorkflowSettings;
 
@@ -90,20 +91,37 @@ async fn once_everything_is_rejected_the_run_is_over_long_before_its_deadline() 
     Ok(())
 }
 
+/// Somebody who can be reminded.
+async fn has_a_reviewer(desk: &Desk) -> anyhow::Result<()> {
+    let (store, org) = (desk.newsroom.store(), desk.newsroom.org);
+    let role = gateway::access::Role::Reviewer;
+    let made = gateway::admin::create_user(store, org, "ada@testers.example", "Ada", role, "a long enough password".to_owned().into());
+    made.await.map(drop).map_err(|e| anyhow::anyhow!("{e}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_does_not_answer_holds_up_no_decision() -> anyhow::Result<()> {
+    let desk = Desk::open(WorkflowSettings { reminder_seconds: 1, ..e2e::settings::quick() }).await?;
+    has_a_reviewer(&desk).await?;
+    desk.newsroom.mail.fail_next(Fault::KeepThenHang);
+    let (campaign, run) = desk.campaign(&[Platform::Mastodon], Some(&e2e::desk::now())).await?;
+    let post = desk.waiting(campaign, 1).await?[0];
+    e2e::wait::until("the reminder to be on its way", async || {
+        Ok(if desk.newsroom.mail.mails().is_empty() { Err("no mail yet".to_owned()) } else { Ok(()) })
+    })
+    .await?;
+    desk.approve(post).await?;
+    desk.newsroom.goes_out_once(post).await?;
+    let shown = desk.until(&run, "completed").await?;
+    assert_eq!(one(&shown, "Campaign/finish")["status"], "cancelled", "{shown:#}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_does_not_decide_is_reminded_and_then_the_time_is_over() -> anyhow::Result<()> {
     let settings = WorkflowSettings { reminder_seconds: 1, approval_seconds: 6, ..e2e::settings::quick() };
     let desk = Desk::open(settings).await?;
-    gateway::admin::create_user(
-        desk.newsroom.store(),
-        desk.newsroom.org,
-        "ada@testers.example",
-        "Ada",
-        gateway::access::Role::Reviewer,
-        "a long enough password".to_owned().into(),
-    )
-    .await
-    .map_err(|e| anyhow::anyhow!("{e}"))?;
+    has_a_reviewer(&desk).await?;
     let (campaign, run) = desk.campaign(&[Platform::Mastodon], Some(&e2e::desk::now())).await?;
     let shown = desk.until(&run, "completed").await?;
     for timer in ["Campaign/remind", "Campaign/finish"] {

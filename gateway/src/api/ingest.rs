@@ -91,7 +91,7 @@ async fn ingest(State(app): State<App>, request: Request) -> ApiResult<StatusCod
     let org: OrgId = request.headers().get("pressroom-org").and_then(|v| v.to_str().ok()?.parse().ok()).ok_or_else(refused)?;
     let signature = read_signature(request.headers()).ok_or_else(refused)?;
     let body = extract::body(request).await?;
-    if (Utc::now().timestamp() - signature.time).abs() > i64::from(app.settings.webhook_tolerance_seconds) {
+    if Utc::now().timestamp().abs_diff(signature.time) > u64::from(app.settings.webhook_tolerance_seconds) {
         return Err(refused().detail("Its time is too far from ours."));
     }
     let sealed = lookup::webhook_secret(&app.store, org).await?.ok_or_else(refused)?;

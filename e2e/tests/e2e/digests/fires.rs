@@ -1,6 +1,6 @@
 //! The times of a digest: one for each period, whatever becomes of its timers, and one mail, however often it takes.
 
-use activities::digests::digest_id;
+use activities::{digests::digest_id, store::usage};
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use domain::ids::DigestId;
 use e2e::{Newsroom, Plan, process::Part, wait};
@@ -146,6 +146,36 @@ async fn a_mail_that_was_not_taken_is_tried_again_and_taken_once() -> anyhow::Re
     let second = find(second.id).await?;
     assert!(second.mailed_at.is_some() && second.mail_note.is_none(), "{second:?}");
     assert_eq!((letters(&newsroom, &second.message_id), newsroom.mail.mails().len()), (1, 2));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ended_a_subscription_gets_no_mail_that_was_to_be_tried_again() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    let subscribed = Subscribed::daily_at(&newsroom, half_a_day_away(), &[ADA]).await?;
+    for _ in 0..3 {
+        newsroom.mail.fail_next(Fault::RefuseContent(451));
+    }
+    let Made { digest_id } = subscribed.call("now", &json!({ "org": newsroom.org })).await?;
+    assert_eq!(subscribed.timers("mail").await?, 1);
+    let (): () = subscribed.call("disable", &json!({ "org": newsroom.org })).await?;
+    let again = MailAgain { org: newsroom.org, digest_id, to: vec![ADA.to_owned()], notes: Vec::new(), round: 1 };
+    let (): () = subscribed.call("mail", &again).await?;
+    let made = subscribed.digests().await?;
+    assert_eq!(made[0].mail_note.as_deref(), Some("not sent to ada@testers.example: the subscription was ended"));
+    assert!(made[0].mailed_at.is_none() && newsroom.mail.mails().is_empty(), "{made:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tokens_of_a_summary_are_the_orgs() -> anyhow::Result<()> {
+    let newsroom = Newsroom::staffed(Plan::default()).await?;
+    let subscribed = Subscribed::daily_at(&newsroom, half_a_day_away(), &[ADA]).await?;
+    let spent = async || usage::spent_this_month(&mut newsroom.in_org().await?).await.map_err(|e| anyhow::anyhow!("{e}"));
+    let before = spent().await?;
+    let _: Made = subscribed.call("now", &json!({ "org": newsroom.org })).await?;
+    let after = spent().await?;
+    assert!(after > before, "{before} and then {after}");
     Ok(())
 }
 
