@@ -114,7 +114,9 @@ async fn the_best_hour_is_found_in_the_brands_own_readings_and_said_why() -> any
     let first = newsroom.approved_post(Platform::Mastodon).await?;
     newsroom.plan(first, "schedule", asked.clone()).await?.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
     let told = newsroom.told(first).await?;
-    ensure!(told.post.due_at == Some(best), "{best}: {told:#?}");
+    // Or an hour beside it, of which the model knows little but that it is beside it: now and then that one is tried.
+    let near = |due_at: Option<DateTime<Utc>>| due_at.is_some_and(|due_at| (due_at - best).abs() <= TimeDelta::hours(1));
+    ensure!(near(told.post.due_at), "{best}: {told:#?}");
     let reason = told.post.schedule_reason.clone().unwrap_or_default();
     ensure!(reason.contains("from 672 measured posts of the brand") && reason.contains("90 %"), "{reason}");
     ensure!(told.post.schedule.as_ref().and_then(ScheduleSpec::window_seconds) == Some(600), "{told:#?}");
@@ -123,7 +125,8 @@ async fn the_best_hour_is_found_in_the_brands_own_readings_and_said_why() -> any
     let second = newsroom.approved_post(Platform::Mastodon).await?;
     newsroom.plan(second, "schedule", asked.clone()).await?.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
     let due_at = newsroom.told(second).await?.post.due_at.context("a plan")?;
-    ensure!((due_at - best).abs() >= TimeDelta::hours(1), "{due_at} beside {best}");
+    let taken = told.post.due_at.context("a plan")?;
+    ensure!((due_at - taken).abs() >= TimeDelta::hours(1), "{due_at} beside {taken}");
     let elsewhere = newsroom.approved_post(Platform::Bluesky).await?;
     newsroom.plan(elsewhere, "schedule", asked).await?.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
     let reason = newsroom.told(elsewhere).await?.post.schedule_reason.unwrap_or_default();
