@@ -7,7 +7,7 @@ use activities::{
     voice,
 };
 use domain::{
-    ids::{OrgId, PostId, VariantId},
+    ids::{OrgId, PostId, UsageId, VariantId},
     links::short_code,
     policy::Lint,
     voice::BrandFit,
@@ -210,8 +210,10 @@ pub(crate) async fn fit(
         return Ok(vec![None; texts.len()]);
     }
     let (brand, language) = (inputs.brand_id, inputs.language);
+    // Each invocation asks once; a step that runs again is the same question.
+    let usage = UsageId::derived(brand.uuid(), &format!("{} fit", ctx.invocation_id()));
     step(ctx, world, "voice.fit", Retry::Always, move |w| async move {
-        voice::fits(&w.store, w.embedder.as_ref(), org, brand, language, &texts).await
+        voice::fits(&w.store, w.embedder.as_ref(), org, usage, brand, language, &texts).await
     })
     .await
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Embedder, EmbedderSettings,
+    Embedded, Embedder, EmbedderSettings, estimate,
     http::{Peer, url_of},
 };
 use crate::ActivityResult;
@@ -25,6 +25,13 @@ pub struct OpenAiEmbedder {
 #[derive(Debug, Deserialize)]
 struct Answer {
     data: Vec<Item>,
+    #[serde(default)]
+    usage: Option<Spent>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Spent {
+    prompt_tokens: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,14 +54,16 @@ impl OpenAiEmbedder {
         }
     }
 
-    async fn embed_batch(&self, texts: &[String]) -> ActivityResult<Vec<Vec<f32>>> {
+    async fn embed_batch(&self, texts: &[String]) -> ActivityResult<Embedded> {
         let mut body = json!({"model": self.model, "input": texts, "encoding_format": "float"});
         if self.request_dimensions {
             body["dimensions"] = json!(self.dimensions);
         }
         let call = self.peer.with_key(self.peer.client.post(&self.url).json(&body), "authorization", "Bearer ")?;
         let answer: Answer = self.peer.json(self.peer.send(call).await?, 64 << 20).await?;
-        self.in_order(answer, texts.len())
+        let told = answer.usage.as_ref().map(|spent| spent.prompt_tokens);
+        let tokens = told.unwrap_or_else(|| texts.iter().map(|text| estimate(text.len())).sum());
+        Ok(Embedded { vectors: self.in_order(answer, texts.len())?, tokens })
     }
 
     /// The vectors in the order of the texts; the protocol promises an index, not an order.
@@ -94,16 +103,18 @@ impl Embedder for OpenAiEmbedder {
         self.dimensions
     }
 
-    fn embed<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, ActivityResult<Vec<Vec<f32>>>> {
+    fn embed<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, ActivityResult<Embedded>> {
         Box::pin(async move {
             if let Some(index) = texts.iter().position(|text| text.trim().is_empty()) {
                 return Err(self.peer.rejected(format_args!("text {index} is empty: there is nothing to embed")));
             }
-            let mut vectors = Vec::with_capacity(texts.len());
+            let mut whole = Embedded { vectors: Vec::with_capacity(texts.len()), tokens: 0 };
             for batch in texts.chunks(self.batch) {
-                vectors.extend(self.embed_batch(batch).await?);
+                let Embedded { vectors, tokens } = self.embed_batch(batch).await?;
+                whole.vectors.extend(vectors);
+                whole.tokens += tokens;
             }
-            Ok(vectors)
+            Ok(whole)
         })
     }
 }

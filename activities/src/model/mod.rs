@@ -40,6 +40,8 @@ pub enum Purpose {
     Digest,
     /// The description of a picture.
     Image,
+    /// The meaning of a text, in numbers.
+    Embed,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Translate => "translate",
             Self::Digest => "digest",
             Self::Image => "image",
+            Self::Embed => "embed",
         }
     }
 }
@@ -114,6 +117,15 @@ pub trait LanguageModel: Send + Sync {
     fn complete<'a>(&'a self, request: &'a CompletionRequest, on_progress: OnProgress<'a>) -> BoxFuture<'a, ActivityResult<Completed>>;
 }
 
+/// Vectors of texts, and what they cost.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Embedded {
+    /// One vector for each text, in the same order.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of the texts, as the provider bills them; estimated at four bytes a token where it does not tell.
+    pub tokens: u64,
+}
+
 /// Turns texts into vectors that lie close together where the texts mean alike.
 pub trait Embedder: Send + Sync {
     /// The model's name: vectors of different models must never be compared.
@@ -126,7 +138,7 @@ pub trait Embedder: Send + Sync {
     ///
     /// # Errors
     /// As [`LanguageModel::complete`]; vectors of another length than [`Self::dimensions`] are `Rejected`, for the settings are wrong.
-    fn embed<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, ActivityResult<Vec<Vec<f32>>>>;
+    fn embed<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, ActivityResult<Embedded>>;
 }
 
 /// What a protocol read from an answer, before it is known to be of use.
@@ -138,6 +150,11 @@ struct Answer {
     output_tokens: Option<u64>,
 }
 
+/// Tokens of so many bytes of text, where the provider does not tell.
+fn estimate(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4)
+}
+
 impl Answer {
     /// Refuses an empty text and fills in what the provider did not tell.
     fn completed(self, provider: &str, model: &str, request: &CompletionRequest) -> ActivityResult<Completed> {
@@ -145,7 +162,6 @@ impl Answer {
         if text.is_empty() {
             return Err(ActivityError::transient(format_args!("{provider}: the answer has no text")));
         }
-        let estimate = |bytes: usize| (bytes as u64).div_ceil(4);
         let prompt = request.prompt.system.len() + request.prompt.user.len();
         Ok(Completed {
             input_tokens: self.input_tokens.unwrap_or_else(|| estimate(prompt)),

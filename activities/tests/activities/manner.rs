@@ -31,7 +31,7 @@ async fn scores(shows: bool) -> Vec<(f64, String)> {
     let server = StandInModel::start(Options::default()).await.unwrap();
     let (models, embedder) = models(&settings(vec![provider("stand-in", activities::model::ProviderKind::OpenAi, &server)], &server));
     let examples = texts(&story["examples"]);
-    let embeddings = embedder.embed(&examples).await.unwrap();
+    let embeddings = embedder.embed(&examples).await.unwrap().vectors;
     let example = |text: &String| Example { id: ExampleId::from_uuid(Uuid::nil()), text: text.clone(), platform: None, url: None };
     let voice: VoiceModel = train(&examples.iter().map(example).collect::<Vec<_>>(), Some(&embeddings));
 
@@ -54,7 +54,7 @@ async fn scores(shows: bool) -> Vec<(f64, String)> {
                 let text = models.complete(&request(draft.prompt()), &mut |_| {}).await.unwrap().text;
                 let added = Added { link: brief.link.as_deref(), short_url: None, hashtags: &[], disclosures: &brand.required_disclosures };
                 let written = as_written(&text, &added, platform);
-                let embedding = embedder.embed(std::slice::from_ref(&written)).await.unwrap().remove(0);
+                let embedding = embedder.embed(std::slice::from_ref(&written)).await.unwrap().vectors.remove(0);
                 let fit = draft_fit(&voice, &written, language, Some(&embedding));
                 println!("{platform} {language} {:.2} {written:?}\n    {:?}", fit.score, fit.reasons.iter().take(4).collect::<Vec<_>>());
                 scores.push((fit.score, written));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use activities::model::{
-    Completed, CompletionRequest, Embedder as _, EmbedderSettings, ModelSettings, Models, OpenAiEmbedder, Progress, ProviderKind,
+    Completed, CompletionRequest, Embedded, Embedder as _, EmbedderSettings, ModelSettings, Models, OpenAiEmbedder, Progress, ProviderKind,
     ProviderSettings, Purpose, Timeouts, http_client,
 };
 use domain::{
@@ -234,16 +234,20 @@ async fn texts_are_embedded_in_batches_and_in_order() {
     settings.embedder.batch = 3;
     let (_, embedder) = models(&settings);
     let texts: Vec<String> = (0..7).map(|i| format!("example number {i}")).collect();
-    let vectors = embedder.embed(&texts).await.unwrap();
+    let Embedded { vectors, tokens } = embedder.embed(&texts).await.unwrap();
+    let mut each = 0;
     assert_eq!(server.counts().embeddings, 3);
     for (text, vector) in texts.iter().zip(&vectors) {
-        assert_eq!(&embedder.embed(std::slice::from_ref(text)).await.unwrap()[0], vector);
+        let one = embedder.embed(std::slice::from_ref(text)).await.unwrap();
+        assert_eq!(&one.vectors[0], vector);
+        each += one.tokens;
     }
-    assert_eq!(embedder.embed(&[]).await.unwrap(), Vec::<Vec<f32>>::new());
+    assert!(tokens > 0 && tokens == each, "{tokens} tokens in three batches, {each} one by one");
+    assert_eq!(embedder.embed(&[]).await.unwrap(), Embedded::default());
     assert_eq!((embedder.model(), embedder.dimensions()), (NAME, 256));
 
     settings.embedder.dimensions = 64;
     settings.embedder.request_dimensions = true;
     let (_, embedder) = models(&settings);
-    assert_eq!(embedder.embed(&texts[..1]).await.unwrap()[0].len(), 64);
+    assert_eq!(embedder.embed(&texts[..1]).await.unwrap().vectors[0].len(), 64);
 }

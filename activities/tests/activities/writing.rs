@@ -142,6 +142,8 @@ async fn a_brief_becomes_stored_texts_that_people_saw_growing() {
     let House { store, org, .. } = &house;
     let org = *org;
     train(&house, VoiceId::from_uuid(id(20))).await;
+    let embedded = usage::spent_this_month(&mut store.in_org(org).await.unwrap()).await.unwrap();
+    assert!(embedded > 0, "a training's embeddings are counted");
     let (models, embedder) = models(&settings(vec![provider("m", ProviderKind::OpenAi, &house.server)], &house.server));
 
     let mut tx = store.in_org(org).await.unwrap();
@@ -169,19 +171,32 @@ async fn a_brief_becomes_stored_texts_that_people_saw_growing() {
     }
 
     let spent = usage::spent_this_month(&mut store.in_org(org).await.unwrap()).await.unwrap();
-    assert!(spent > 0);
+    assert!(spent > embedded);
     let mut tx = store.in_org(org).await.unwrap();
     let again = Usage { id: counted, purpose: "draft", model: "m", input_tokens: 1_000, output_tokens: 1_000 };
     usage::record(&mut tx, std::slice::from_ref(&again)).await.unwrap();
     assert_eq!(usage::spent_this_month(&mut tx).await.unwrap(), spent, "a step that ran twice counts once");
     tx.commit().await.unwrap();
 
-    let fit =
-        voice::fits(store, &embedder, org, house.brand, inputs.language, std::slice::from_ref(&written.text)).await.unwrap().remove(0);
+    let judged = UsageId::derived(variant.uuid(), "fit");
+    let fits = async || {
+        voice::fits(store, &embedder, org, judged, house.brand, inputs.language, std::slice::from_ref(&written.text))
+            .await
+            .unwrap()
+            .remove(0)
+    };
+    let fit = fits().await;
+    let with_fit = usage::spent_this_month(&mut store.in_org(org).await.unwrap()).await.unwrap();
+    assert!(with_fit > spent, "a text's embedding is counted");
+    fits().await;
+    assert_eq!(
+        usage::spent_this_month(&mut store.in_org(org).await.unwrap()).await.unwrap(),
+        with_fit,
+        "once, however often the step runs"
+    );
     assert!(fit.as_ref().unwrap().reasons.iter().any(|r| r.feature == "meaning"), "the embedder answered");
     house.server.fail(Fault::Status { status: 500 }, 1, None);
-    let without =
-        voice::fits(store, &embedder, org, house.brand, inputs.language, std::slice::from_ref(&written.text)).await.unwrap().remove(0);
+    let without = fits().await;
     assert!(without.unwrap().reasons.iter().all(|r| r.feature != "meaning"), "without it the rest has to do");
 
     save_and_enrich(&house, post, written.text).await;
@@ -350,7 +365,8 @@ async fn voices_are_versions_and_a_spent_budget_ends_writing() {
     let inputs = drafting::inputs(&mut tx, plan.posts[0]).await.unwrap();
     drop(tx);
     let owner = sqlx::PgPool::connect(house.stack.superuser_url().expose_secret()).await.unwrap();
-    sqlx::query("UPDATE orgs SET token_budget = 1").execute(&owner).await.unwrap();
+    let spent = usage::spent_this_month(&mut house.store.in_org(house.org).await.unwrap()).await.unwrap();
+    sqlx::query("UPDATE orgs SET token_budget = $1").bind(spent + 1).execute(&owner).await.unwrap();
     let ask = |n| {
         let (models, request, house) = (&models, inputs.ask_draft(0), &house);
         async move { asking::ask(&house.store, models, house.org, UsageId::from_uuid(id(n)), &request, None).await }
@@ -361,6 +377,13 @@ async fn voices_are_versions_and_a_spent_budget_ends_writing() {
     assert!(matches!(&refused, Err(ActivityError::Rejected { what }) if what.contains("token budget")), "{refused:?}");
     assert_eq!(house.server.counts().chat, asked, "nothing was spent beyond it");
 
+    let embedded = house.server.counts().embeddings;
+    let texts = ["Roasted on Monday.".to_owned()];
+    let fits =
+        voice::fits(&house.store, &embedder, house.org, UsageId::from_uuid(id(32)), house.brand, inputs.language, &texts).await.unwrap();
+    assert!(fits[0].as_ref().unwrap().reasons.iter().all(|r| r.feature != "meaning"), "scored on what can be counted");
+    assert_eq!(house.server.counts().embeddings, embedded, "nor was a text embedded");
+
     let extras = [40, 41].map(|n| (UsageId::from_uuid(id(n)), inputs.ask_draft(0)));
     let refused = asking::ask_all(&house.store, &models, house.org, &extras).await;
     assert!(matches!(&refused, Err(ActivityError::Rejected { what }) if what.contains("token budget")), "{refused:?}");
@@ -368,7 +391,9 @@ async fn voices_are_versions_and_a_spent_budget_ends_writing() {
     house.server.fail(Fault::Status { status: 400 }, 1, None);
     let answers = asking::ask_all(&house.store, &models, house.org, &extras).await.unwrap();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "one that fails takes none of the others with it");
-    let rows = || async { sqlx::query_scalar::<_, i64>("SELECT count(*) FROM token_usage").fetch_one(&owner).await.unwrap() };
+    let rows = || async {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM token_usage WHERE purpose <> 'embed'").fetch_one(&owner).await.unwrap()
+    };
     assert_eq!(rows().await, 2, "what was answered is counted");
     asking::ask_all(&house.store, &models, house.org, &extras).await.unwrap();
     assert_eq!(rows().await, 3, "and once");
