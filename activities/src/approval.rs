@@ -192,28 +192,37 @@ pub async fn reminder(tx: &mut OrgTx, id: CampaignId) -> ActivityResult<Option<R
     Ok((waiting > 0 && !to.is_empty()).then_some(Reminder { to, campaign: campaign.asked.name, waiting, decide_by: campaign.decide_by }))
 }
 
-/// Reminds one person. The Message-ID follows from the campaign and the address, so that a repeated attempt is the same mail.
+/// Reminds one person. The Message-ID follows from the campaign, the reminder's `invocation` and the address: a repeated attempt is the same mail, and a
+/// second reminder, after an approval was voided, is another one, which a mailbox does not take for the first.
 ///
 /// # Errors
 /// As [`Mailer::send`].
-pub async fn mail_reminder(mailer: &Mailer, id: CampaignId, to: &str, reminder: &Reminder, date: DateTime<Utc>) -> ActivityResult<()> {
-    mailer.send(&reminder_mail(mailer.domain(), id, to, reminder, date)).await
+pub async fn mail_reminder(
+    mailer: &Mailer,
+    id: CampaignId,
+    invocation: &str,
+    to: &str,
+    reminder: &Reminder,
+    date: DateTime<Utc>,
+) -> ActivityResult<()> {
+    mailer.send(&reminder_mail(mailer.domain(), id, invocation, to, reminder, date)).await
 }
 
-fn reminder_mail(domain: &str, id: CampaignId, to: &str, reminder: &Reminder, date: DateTime<Utc>) -> Mail {
+fn reminder_mail(domain: &str, id: CampaignId, invocation: &str, to: &str, reminder: &Reminder, date: DateTime<Utc>) -> Mail {
     let Reminder { campaign, waiting, decide_by, .. } = reminder;
     let posts = if *waiting == 1 { "1 post waits".to_owned() } else { format!("{waiting} posts wait") };
     let until =
         decide_by.map(|at| format!(" Without one by {}, nothing of it goes out.", at.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
     let text = format!("{posts} for a decision in the campaign “{campaign}” ({id}).{until}\n");
     let html = format!("<p>{}</p>", text.trim_end().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
-    let who: String = Sha256::digest(to.to_lowercase()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let which = Sha256::digest(format!("{invocation} {}", to.to_lowercase()));
+    let which: String = which.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Mail {
         to: to.to_owned(),
         subject: format!("{posts} for a decision: {campaign}"),
         text,
         html,
-        message_id: format!("<reminder.{id}.{who}@{domain}>"),
+        message_id: format!("<reminder.{id}.{which}@{domain}>"),
         date,
         unsubscribe: None,
     }
@@ -230,8 +239,10 @@ mod tests {
         let id = CampaignId::from_uuid(Uuid::from_u128(7));
         let at = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
         let reminder = Reminder { to: Vec::new(), campaign: "Winter <b>".to_owned(), waiting: 2, decide_by: Some(at) };
-        let mail = |to: &str| reminder_mail("press.example", id, to, &reminder, at);
+        let nth = |invocation: &str, to: &str| reminder_mail("press.example", id, invocation, to, &reminder, at);
+        let mail = |to: &str| nth("inv_1", to);
         assert_eq!(mail("Ann@x.example"), mail("Ann@x.example"));
+        assert_ne!(mail("ann@x.example").message_id, nth("inv_2", "ann@x.example").message_id, "a second reminder is another mail");
         assert_ne!(mail("ann@x.example").message_id, mail("bob@x.example").message_id);
         assert!(mail("a@x.example").html.contains("Winter &lt;b&gt;"), "{}", mail("a@x.example").html);
         assert_eq!(mail("a@x.example").subject, "2 posts wait for a decision: Winter <b>");

@@ -255,9 +255,9 @@ impl Campaign {
         let Some(reminder) = reminder else { return Ok(()) };
         let date = clock::now(&ctx, &self.world).await?;
         for to in reminder.to.clone() {
-            let reminder = reminder.clone();
+            let (reminder, invocation) = (reminder.clone(), ctx.invocation_id().to_owned());
             let sent: Result<(), Failure> = step(&ctx, &self.world, "mail.remind", Retry::Attempts(8), move |w| async move {
-                approval::mail_reminder(&w.mailer, id, &to, &reminder, date).await
+                approval::mail_reminder(&w.mailer, id, &invocation, &to, &reminder, date).await
             })
             .await;
             match sent {

@@ -138,6 +138,31 @@ async fn whoever_does_not_decide_is_reminded_and_then_the_time_is_over() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_reminder_is_another_mail_than_the_first() -> anyhow::Result<()> {
+    let desk = Desk::open(WorkflowSettings { reminder_seconds: 1, ..e2e::settings::quick() }).await?;
+    has_a_reviewer(&desk).await?;
+    let far = e2e::desk::from_now(chrono::TimeDelta::days(20));
+    let (campaign, _) = desk.campaign(&[Platform::Mastodon], Some(&far)).await?;
+    let post = desk.waiting(campaign, 1).await?[0];
+    let mails = async |count: usize| {
+        e2e::wait::until("the reminders", async || {
+            let ids: Vec<String> = desk.newsroom.mail.mails().iter().filter_map(|m| m.header("Message-ID")).collect();
+            Ok(if ids.len() == count { Ok(ids) } else { Err(format!("{ids:?}")) })
+        })
+        .await
+    };
+    mails(1).await?;
+    desk.approve(post).await?;
+    // The edit voids the approval, and people are reminded anew.
+    let (status, said) =
+        desk.rest.ask(reqwest::Method::PATCH, &format!("v1/posts/{post}"), Some(&serde_json::json!({"first_comment": "More."}))).await?;
+    assert!(status.is_success(), "{said:#}");
+    let ids = mails(2).await?;
+    assert_ne!(ids[0], ids[1], "a mailbox would take the second for the first");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_campaign_that_is_stopped_says_so_in_its_run_and_waits_for_nothing_more() -> anyhow::Result<()> {
     let desk = Desk::open(e2e::settings::quick()).await?;
     let far = e2e::desk::from_now(chrono::TimeDelta::days(20));
