@@ -84,6 +84,15 @@ pub(crate) enum Access {
     AtLeast(Role),
 }
 
+/// What a route wants of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Who may use it.
+    pub(crate) access: Access,
+    /// Whether it reads a body.
+    pub(crate) takes_body: bool,
+}
+
 /// States that `role`, and the ones that include it, may use these routes.
 pub(crate) fn may<S>(role: Role, mut routes: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S> {
     let roles: Vec<&str> = Role::ALL.iter().filter(|r| **r >= role).map(|r| r.as_str()).collect();
@@ -194,9 +203,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     .filter_map(|(method, operation)| operation.map(|operation| (method, operation)))
 }
 
-/// Who may use which route, read from the document.
+/// Who may use which route, and whether it reads a body, read from the document.
 #[derive(Debug)]
-pub(crate) struct AccessTable(HashMap<String, Vec<(Method, Access)>>);
+pub(crate) struct AccessTable(HashMap<String, Vec<(Method, Rule)>>);
 
 impl AccessTable {
     /// Reads the document.
@@ -215,17 +224,17 @@ impl AccessTable {
                     Some(least) => Access::AtLeast(least.parse().map_err(|e: UnknownRole| e.to_string())?),
                     None => return Err(format!("{method} {path}")),
                 };
-                rules.push((method, access));
+                rules.push((method, Rule { access, takes_body: operation.request_body.is_some() }));
             }
             table.insert(path.clone(), rules);
         }
         Ok(Self(table))
     }
 
-    /// Who may use `method` on the route `path`; `None` if that is no route. `HEAD` is a `GET` without its body.
-    pub(crate) fn get(&self, method: &Method, path: &str) -> Option<Access> {
+    /// The rule of `method` on the route `path`; `None` if that is no route. `HEAD` is a `GET` without its body.
+    pub(crate) fn get(&self, method: &Method, path: &str) -> Option<Rule> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(path)?.iter().find(|(m, _)| m == method).map(|(_, access)| *access)
+        self.0.get(path)?.iter().find(|(m, _)| m == method).map(|(_, rule)| *rule)
     }
 
     /// The methods of the route `path`, as the header `Allow` lists them.

@@ -14,7 +14,7 @@ use utoipa::{ToSchema, openapi::OpenApi};
 use crate::{fields::segment, problem::FieldError};
 
 /// How many bad fields are named at most: whoever sends more than these has something else to look into first.
-const AT_MOST: usize = 32;
+pub(crate) const AT_MOST: usize = 32;
 
 /// What is wrong with `body`; nothing if `T` can be read from it.
 pub(crate) fn all<T: DeserializeOwned + ToSchema>(body: &Value) -> Vec<FieldError> {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{header, request::Parts},
 };
@@ -84,6 +84,27 @@ pub(crate) fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, P
     })?;
     reader.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// The request, if it has no body, or an empty object for one. Anything else is a bad field: nothing would come of it.
+pub(crate) async fn nothing(request: Request) -> Result<Request, Problem> {
+    let (parts, sent) = request.into_parts();
+    let sent = body(Request::from_parts(parts.clone(), sent)).await?;
+    let text = sent.trim_ascii();
+    if !text.is_empty() {
+        let fields = match serde_json::from_slice(text).map_err(|error| malformed(&error))? {
+            Value::Object(fields) => fields,
+            _ => return Err(Problem::field("", "this takes no body")),
+        };
+        if !fields.is_empty() {
+            let unknown = |name: &String| FieldError {
+                pointer: format!("/{}", segment(name)),
+                detail: "unknown field: this takes no body".to_owned(),
+            };
+            return Err(Problem::fields(fields.keys().take(complaints::AT_MOST).map(unknown).collect()));
+        }
+    }
+    Ok(Request::from_parts(parts, Body::empty()))
 }
 
 /// Whether a JSON text writes the character U+0000, which PostgreSQL takes in no text. (Raw, it is no JSON.)

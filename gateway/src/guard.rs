@@ -8,20 +8,20 @@ use axum::{
 };
 
 use crate::{
-    access::Access,
+    access::{Access, Rule},
     app::App,
     auth::{self, Caller},
-    idempotency, limits,
+    extract, idempotency, limits,
     problem::{Code, Problem},
 };
 
 /// The middleware.
 pub(crate) async fn guard(State(app): State<App>, path: MatchedPath, mut request: Request, next: Next) -> Response {
-    let Some(access) = app.access.get(request.method(), path.as_str()) else {
+    let Some(rule) = app.access.get(request.method(), path.as_str()) else {
         let allow = HeaderValue::from_str(&app.access.allow(path.as_str())).unwrap_or(HeaderValue::from_static(""));
         return Problem::new(Code::MethodNotAllowed).header(header::ALLOW, allow).into_response();
     };
-    let Access::AtLeast(least) = access else { return next.run(request).await };
+    let Access::AtLeast(least) = rule.access else { return next.run(request).await };
     let caller = match auth::authenticate(&app, request.headers()).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
@@ -36,12 +36,20 @@ pub(crate) async fn guard(State(app): State<App>, path: MatchedPath, mut request
     } else {
         request.extensions_mut().insert(caller.clone());
         match *request.method() {
-            Method::POST | Method::PATCH | Method::PUT | Method::DELETE => idempotency::run(&app, &caller, request, next).await,
+            Method::POST | Method::PATCH | Method::PUT | Method::DELETE => match read_body(rule, request).await {
+                Ok(request) => idempotency::run(&app, &caller, request, next).await,
+                Err(problem) => problem.into_response(),
+            },
             _ => next.run(request).await,
         }
     };
     limits::show(&budget, response.headers_mut());
     response
+}
+
+/// A route without a body is sent none: whoever sends one means something that would not happen.
+async fn read_body(rule: Rule, request: Request) -> Result<Request, Problem> {
+    if rule.takes_body { Ok(request) } else { extract::nothing(request).await }
 }
 
 fn forbidden(caller: &Caller, least: crate::access::Role) -> Problem {

@@ -14,6 +14,8 @@ pub(super) struct Operation {
     roles: Vec<String>,
     queries: Vec<String>,
     example: Option<Value>,
+    /// Whether it reads a body.
+    pub(super) takes_body: bool,
 }
 
 /// Every operation of the contract.
@@ -35,6 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 roles: texts(&operation["x-roles"]),
                 queries,
                 example,
+                takes_body: operation["requestBody"].is_object(),
             });
         }
     }
