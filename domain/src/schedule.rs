@@ -188,6 +188,18 @@ pub enum ScheduleError {
     },
 }
 
+impl ScheduleError {
+    /// The field of the plan that is to be mended.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::InGap { .. } | Self::Past { .. } | Self::OutOfRange { .. } => "at",
+            Self::Within => "within_hours",
+            Self::Window => "window_seconds",
+        }
+    }
+}
+
 impl At {
     /// A wall time in a zone with the default rules.
     #[must_use]

@@ -207,6 +207,16 @@ impl Problem {
         self
     }
 
+    /// Where a handler refused with `code`, the field that is to be mended: the handler knows the reason, and not what the request looked like.
+    #[must_use]
+    pub(crate) fn pointing(mut self, code: Code, pointer: &str) -> Self {
+        if self.0.code == code && self.0.errors.is_empty() {
+            let detail = self.0.detail.clone().unwrap_or_else(|| code.title().to_owned());
+            self.0.errors.push(FieldError { pointer: pointer.to_owned(), detail });
+        }
+        self
+    }
+
     /// Several bad fields.
     #[must_use]
     pub fn fields(errors: Vec<FieldError>) -> Self {

@@ -85,11 +85,26 @@ async fn what_a_platform_cannot_take_is_not_approved_and_a_campaigns_options_are
     let approve = json!({"variant_id": changed["variants"][0]["id"]});
     let (status, said) = rest.ask(Method::POST, &format!("{path}/approve"), Some(&approve)).await?;
     assert_eq!((status, &said["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("content-refused")), "{said:#}");
+    assert_eq!((&said["errors"][0]["pointer"], &said["errors"][0]["detail"]), (&json!("/variant_id"), &said["detail"]), "{said:#}");
+    let edited = json!({"variant_id": changed["variants"][0]["id"], "content": "Bread [NAME], as it should be."});
+    let (status, said) = rest.ask(Method::POST, &format!("{path}/approve"), Some(&edited)).await?;
+    assert_eq!((status, &said["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/content")), "{said:#}");
     // Without it, it is fine.
     let (_, changed) = rest.ask(Method::PATCH, &path, Some(&json!({"first_comment": null}))).await?;
     assert_eq!((&changed["first_comment"], &changed["variants"][0]["lints"]), (&Value::Null, &json!([])));
     let (status, said) = rest.ask(Method::POST, &format!("{path}/approve"), Some(&approve)).await?;
     assert_eq!((status, &said["status"]), (StatusCode::OK, &json!("approved")), "{said:#}");
+    // A time that cannot be is refused by the workflow, and the answer points to the field all the same.
+    for (plan, pointer) in [
+        (json!({"mode": "at", "at": "2001-12-01T09:00", "timezone": "Europe/Berlin"}), "/at"),
+        (json!({"mode": "at", "at": "2030-03-31T02:30", "timezone": "Europe/Berlin", "on_gap": "reject"}), "/at"),
+        (json!({"mode": "best_time", "timezone": "Europe/Berlin", "within_hours": 1_000}), "/within_hours"),
+    ] {
+        let (status, said) = rest.ask(Method::POST, &format!("{path}/schedule"), Some(&plan)).await?;
+        assert_eq!((status, &said["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("schedule-refused")), "{said:#}");
+        assert_eq!(said["errors"][0]["pointer"], pointer, "{said:#}");
+        assert_eq!(said["errors"][0]["detail"], said["detail"], "{said:#}");
+    }
 
     let brief = seed::brief(&newsroom, &[domain::brief::Language::EN]).await?;
     let campaign = json!({

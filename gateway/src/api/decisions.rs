@@ -3,6 +3,7 @@
 
 use activities::store::{posts, posts::Post, variants};
 use axum::extract::State;
+use chrono::Utc;
 use domain::{
     ids::{PostId, VariantId},
     schedule::ScheduleSpec,
@@ -23,7 +24,7 @@ use crate::{
     extract::{Id, Json},
     fields::Fields,
     idempotency::IdSource,
-    problem::{ApiResult, Problem},
+    problem::{ApiResult, Code, Problem},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -57,15 +58,28 @@ impl About {
     async fn decide(&self, decision: Decision) -> ApiResult<axum::Json<PostView>> {
         let campaign = self.load().await?.campaign_id.to_string();
         let decide = Decide { org: self.caller.org, post_id: self.id, by: self.caller.name().to_owned(), decision };
-        let () = self.app.engine.call_object("Campaign", &campaign, "decide", &decide, &self.key("decide")).await?;
+        let decided = self.app.engine.call_object::<()>("Campaign", &campaign, "decide", &decide, &self.key("decide")).await;
+        // The words are those that were sent along, or else the variant's own.
+        let words = match &decide.decision {
+            Decision::Approve { content: Some(_), .. } => "/content",
+            Decision::Approve { content: None, .. } | Decision::Reject { .. } => "/variant_id",
+        };
+        decided.map_err(|refused| Problem::from(refused).pointing(Code::ContentRefused, words))?;
         self.show().await
     }
 
     async fn plan(&self, spec: ScheduleSpec) -> ApiResult<axum::Json<PostView>> {
         self.load().await?;
         let schedule = Schedule { org: self.caller.org, spec, late_is_fine: false, first_only: false };
-        let _: Scheduled =
-            self.app.engine.call_object("Publication", &self.id.to_string(), "schedule", &schedule, &self.key("schedule")).await?;
+        let planned = self
+            .app
+            .engine
+            .call_object::<Scheduled>("Publication", &self.id.to_string(), "schedule", &schedule, &self.key("schedule"))
+            .await;
+        planned.map_err(|refused| {
+            let field = schedule.spec.due(Utc::now()).err().map_or("at", |error| error.field());
+            Problem::from(refused).pointing(Code::ScheduleRefused, &format!("/{field}"))
+        })?;
         self.show().await
     }
 

@@ -13,7 +13,7 @@ use domain::{
     ids::{AssetId, BrandId, BriefId, CampaignId, ConnectorId, OrgId, RunId},
     platform::Disclosure,
     post::{PostOptions, Threading},
-    schedule::{ScheduleError, ScheduleSpec},
+    schedule::ScheduleSpec,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -142,12 +142,7 @@ fn check(input: CampaignInput, found: &Materials, ids: IdSource, mut fields: Fie
     if let Some(schedule) = &input.schedule
         && let Err(error) = schedule.due(Utc::now())
     {
-        let field = match error {
-            ScheduleError::Within => "/schedule/within_hours",
-            ScheduleError::Window => "/schedule/window_seconds",
-            _ => "/schedule/at",
-        };
-        fields.bad(field, error.to_string());
+        fields.bad(format!("/schedule/{}", error.field()), error.to_string());
     }
     if !found.brand {
         fields.bad("/brand_id", "names no brand of yours");
