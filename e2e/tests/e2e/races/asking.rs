@@ -149,12 +149,13 @@ pub(super) fn case(id: PostId, text: &str, begins: Begins, due: Option<DateTime<
     Case { id, variant, begins, throttled: false, plans: vec![due], words: vec![text.to_owned()], asked: Vec::new() }
 }
 
-/// Stops a whole campaign; whether this post is among what was stopped.
-pub(super) async fn stop_campaign(rest: &Rest, campaign: CampaignId, case: &Case) -> anyhow::Result<Asked> {
+/// Stops a whole campaign; whether each of its posts is among what was stopped.
+pub(super) async fn stop_campaign(rest: &Rest, campaign: CampaignId, posts: &[Case]) -> anyhow::Result<Vec<Asked>> {
     let began = Instant::now();
     let (status, said) = rest.ask(Method::POST, &format!("v1/campaigns/{campaign}/cancel"), None).await?;
     let ended = Instant::now();
     ensure!(status == StatusCode::OK, "{status}: {said:#}");
-    let stopped = said["stopped"].as_array().into_iter().flatten().any(|id| *id == json!(case.id));
-    Ok(Asked { ask: Ask::Cancel, began, ended, granted: Some(stopped), said: said.to_string() })
+    let stopped = |case: &Case| said["stopped"].as_array().into_iter().flatten().any(|id| *id == json!(case.id));
+    let told = |case| Asked { ask: Ask::Cancel, began, ended, granted: Some(stopped(case)), said: said.to_string() };
+    Ok(posts.iter().map(told).collect())
 }
