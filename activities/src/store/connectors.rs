@@ -243,11 +243,14 @@ pub async fn set_budget(tx: &mut OrgTx, id: ConnectorId, budget: &Value) -> Acti
     Ok(())
 }
 
-/// The account that is this one on its platform, if it was connected before.
+/// The account that is this one on its platform, if it was connected before. Until the transaction ends, whoever else asks for the same account waits:
+/// of two who connect it at once, one makes its row, and the other finds it.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn same_account(tx: &mut OrgTx, platform: Platform, base_url: &str, remote_id: &str) -> ActivityResult<Option<ConnectorId>> {
+    let account = format!("connectors/{}/{platform}/{base_url}/{remote_id}", tx.org());
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", account).execute(tx.conn()).await.map_err(classify)?;
     let id = sqlx::query_scalar!(
         "SELECT id FROM connectors WHERE platform = $1 AND base_url = $2 AND remote_id = $3 ORDER BY id LIMIT 1",
         platform.as_str(),

@@ -8,7 +8,10 @@ use activities::{
 use domain::platform::Platform;
 use gateway::{GatewaySettings, access::Role};
 use reqwest::{Method, redirect::Policy};
-use sandbox::mastodon::{Mastodon, Options};
+use sandbox::{
+    mastodon::{Mastodon, Options},
+    social::StandIn as _,
+};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -40,6 +43,20 @@ fn parameter(url: &Url, name: &str) -> String {
 
 async fn come_back(url: Url) -> Answer {
     Answer::of(reqwest::get(url).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn an_account_that_is_connected_many_times_at_once_is_one() {
+    let api = Api::start().await;
+    crate::api_runs::worker(&api).await;
+    let platform = Mastodon::start(Options::default()).await.unwrap();
+    let login = platform.logins().remove(0);
+    let body = json!({"platform": "mastodon", "base_url": login.base_url, "handle": login.handle, "credentials": login.credentials});
+    let answers = futures::future::join_all((0..8).map(|_| api.post("/v1/connectors", &body))).await;
+    let ids: std::collections::BTreeSet<String> =
+        answers.into_iter().map(|answer| answer.expect(201)["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 1, "each has a lane of its own: {ids:?}");
+    assert_eq!(api.get("/v1/connectors").await.expect(200)["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
