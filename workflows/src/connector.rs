@@ -224,8 +224,10 @@ impl Connector {
         let (state, reason) = match &checked {
             Ok(()) => ("connected", None),
             Err(Failure(activities::ActivityError::CredentialsExpired { what })) => ("needs_reconnect", Some(what.clone())),
-            // A server that is away says nothing about the credentials: only a definite refusal disconnects.
-            Err(_) => return Ok(()),
+            // A server that is away, or asks to wait, says nothing about the credentials: only a definite refusal disconnects. Nobody asks it again
+            // here, so the posts that wait for a person try for themselves; the first one waits anew where they are refused.
+            Err(failure) if failure.is_cancelled() => return Ok(()),
+            Err(_) => return self.go_on_from_reconnect(ctx).await,
         };
         step(ctx, &self.world, "store.set_account_state", Retry::Always, move |w| async move {
             let mut tx = w.store.in_org(org).await?;
@@ -236,6 +238,11 @@ impl Connector {
         if checked.is_err() {
             return Ok(());
         }
+        self.go_on_from_reconnect(ctx).await
+    }
+
+    /// Sends what waited for a person.
+    async fn go_on_from_reconnect(&self, ctx: &ObjectContext<'_>) -> Result<(), TerminalError> {
         let mut lane = Lane::load(ctx).await?;
         lane.release_now();
         lane.save(ctx);

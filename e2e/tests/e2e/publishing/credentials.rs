@@ -72,6 +72,35 @@ async fn posts_wait_for_a_reconnect_and_go_out_afterwards_in_order() -> anyhow::
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn posts_that_waited_go_out_though_the_platform_is_busy_right_after_the_reconnect() -> anyhow::Result<()> {
+    for busy in [Fault::Refuse { status: 503 }, Fault::RateLimit { seconds: 1 }] {
+        let newsroom = Newsroom::staffed(Plan::default()).await?;
+        for platform in BOTH {
+            let post = newsroom.approved_post(*platform).await?;
+            newsroom.faults(*platform).next(Endpoint::Publish, Fault::RevokeCredentials, 1);
+            newsroom.schedule(post, desk::now()).await?;
+            newsroom
+                .until_post(post, "the post to wait for the account", |t| {
+                    t.post.status == PostStatus::Scheduled && t.post.note.as_deref().is_some_and(|note| note.contains("reconnect"))
+                })
+                .await?;
+            let stand_in = newsroom.stand_in(*platform);
+            assert!(stand_in.reinstate(&stand_in.logins()[0].handle));
+            seed::account(&newsroom, *platform).await?;
+            let before = newsroom.faults(*platform).fired().len();
+            // As often as the check asks; whoever asks after it is answered.
+            newsroom.faults(*platform).next(Endpoint::Auth, busy.clone(), 5);
+            newsroom.check_account(*platform).await?;
+            assert!(newsroom.faults(*platform).fired().len() > before, "the check met nothing on {platform}");
+            newsroom.faults(*platform).clear();
+            newsroom.goes_out_once(post).await?;
+            assert_eq!(state(&newsroom, *platform).await?.state, "connected");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disconnected_account_sends_nothing_and_its_posts_ask_for_attention() -> anyhow::Result<()> {
     let newsroom = Newsroom::staffed(Plan::default()).await?;
     for platform in BOTH {
