@@ -2,13 +2,20 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use activities::{http::OutgoingSettings, mail::SmtpSettings, media::MediaSettings, model::ModelSettings, platform::Apps, vault::KeyRing};
+use activities::{
+    http::OutgoingSettings,
+    mail::{Mailer, SmtpSettings},
+    media::MediaSettings,
+    model::ModelSettings,
+    platform::Apps,
+    vault::KeyRing,
+};
 use gateway::GatewaySettings;
 use sandbox::servers::{RestateUrls, ServerSettings};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
-use workflows::world::WorkflowSettings;
+use workflows::{step::CrashPlan, world::WorkflowSettings};
 
 /// The defaults, annotated, as a file that people can copy.
 pub(crate) const DEFAULTS: &str = include_str!("../../pressroom.toml");
@@ -69,6 +76,25 @@ impl Default for DatabaseSettings {
     }
 }
 
+impl DatabaseSettings {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        for (name, url) in [("url", &self.url), ("owner_url", &self.owner_url)] {
+            // What is in it is a secret, so it is not repeated.
+            if url
+                .as_ref()
+                .is_some_and(|url| !["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme)))
+            {
+                wrong.push(format!("{name}: must begin with postgres://"));
+            }
+        }
+        if !(1..=10_000).contains(&self.max_connections) {
+            wrong.push(format!("max_connections: must be 1 to 10000, is {}", self.max_connections));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
 /// `[worker]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -88,6 +114,23 @@ impl Default for WorkerSettings {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 9080)), advertise_url: None, register: true, crash_at: None }
     }
+}
+
+impl WorkerSettings {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        if self.advertise_url.as_ref().is_some_and(|url| !is_web(url)) {
+            wrong.push("advertise_url: must be an http or https URL".to_owned());
+        }
+        if self.crash_at.as_deref().is_some_and(|point| CrashPlan::parse(point).is_none()) {
+            wrong.push("crash_at: must be a step and a point, such as `bluesky.submit:after`".to_owned());
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.host().is_some()
 }
 
 /// `[vault]`
@@ -118,6 +161,18 @@ impl Default for OutgoingSection {
 }
 
 impl OutgoingSection {
+    /// Whether a request can end: whoever connects longer than the whole may take is told too late whether anything was sent.
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        if !(1..=600_000).contains(&self.timeout_ms) {
+            wrong.push(format!("timeout_ms: must be 1 to 600000, is {}", self.timeout_ms));
+        }
+        if self.connect_timeout_ms == 0 || self.connect_timeout_ms > self.timeout_ms {
+            wrong.push(format!("connect_timeout_ms: must be 1 to timeout_ms ({}), is {}", self.timeout_ms, self.connect_timeout_ms));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
     /// As the HTTP client takes it.
     #[must_use]
     pub(crate) fn settings(&self) -> OutgoingSettings {
@@ -235,7 +290,7 @@ impl Settings {
             Some(path) => config::File::from(path.as_path()).required(true),
             None => config::File::new("pressroom.toml", config::FileFormat::Toml).required(false),
         };
-        let environment = config::Environment::with_prefix("PRESSROOM").prefix_separator("__").separator("__").try_parsing(true);
+        let environment = config::Environment::with_prefix("PRESSROOM").prefix_separator("__").separator("__");
         let mut asked = config::Config::builder().add_source(environment.clone());
         let mut builder = config::Config::builder()
             .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml))
@@ -243,8 +298,9 @@ impl Settings {
             .add_source(environment);
         for assignment in assignments {
             let (key, value) = assignment.split_once('=').ok_or_else(|| SettingsError::Assignment(assignment.clone()))?;
-            builder = builder.set_override(key, typed(value))?;
-            asked = asked.set_override(key, typed(value))?;
+            // As text: what it is becomes known where it is read. A password of digits would be another one as a number.
+            builder = builder.set_override(key, value)?;
+            asked = asked.set_override(key, value)?;
         }
         let listen_is_asked_for = asked.build()?.get_string("gateway.listen").is_ok();
         let sources = builder.build()?;
@@ -255,12 +311,34 @@ impl Settings {
             settings.workflows.short_link_base = links.into();
         }
         settings.listen_is_named = listen_is_asked_for || settings.gateway.listen != GatewaySettings::default().listen;
-        let mut wrong: Vec<String> =
-            settings.gateway.validate().err().into_iter().flatten().map(|wrong| format!("gateway.{wrong}")).collect();
-        if let Some(Err(error)) = settings.vault.keys.as_ref().map(|keys| keys.expose_secret().parse::<KeyRing>()) {
+        let wrong = settings.senseless();
+        if wrong.is_empty() { Ok(settings) } else { Err(SettingsError::Senseless(wrong)) }
+    }
+
+    /// Everything that can be read and makes no sense, each with its key.
+    fn senseless(&self) -> Vec<String> {
+        let of = |section: &'static str, wrong: Result<(), Vec<String>>| {
+            wrong.err().into_iter().flatten().map(move |wrong| format!("{section}.{wrong}"))
+        };
+        let mut wrong: Vec<String> = of("gateway", self.gateway.validate())
+            .chain(of("workflows", self.workflows.validate()))
+            .chain(of("outgoing", self.outgoing.validate()))
+            .chain(of("database", self.database.validate()))
+            .chain(of("worker", self.worker.validate()))
+            .collect();
+        if let Some(Err(error)) = self.vault.keys.as_ref().map(|keys| keys.expose_secret().parse::<KeyRing>()) {
             wrong.push(format!("vault.keys: {error}"));
         }
-        if wrong.is_empty() { Ok(settings) } else { Err(SettingsError::Senseless(wrong)) }
+        if let Some(Err(error)) = self.models.as_ref().map(ModelSettings::validate) {
+            wrong.push(format!("models: {error}"));
+        }
+        if let Some(Err(error)) = self.mail.as_ref().map(Mailer::new) {
+            wrong.push(error.to_string());
+        }
+        if self.telemetry.otlp_endpoint.as_ref().is_some_and(|url| !is_web(url)) {
+            wrong.push("telemetry.otlp_endpoint: must be an http or https URL".to_owned());
+        }
+        wrong
     }
 
     /// The settings in force, as a file states them. Of secrets it says whether they are set; in addresses it hides who signs in.
@@ -295,14 +373,6 @@ pub(crate) fn without_login(address: &str) -> String {
     }
 }
 
-/// A value from the command line, with the type that it looks like.
-fn typed(value: &str) -> config::Value {
-    if let Ok(flag) = value.parse::<bool>() {
-        return flag.into();
-    }
-    value.parse::<i64>().map_or_else(|_| value.into(), Into::into)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,6 +395,46 @@ mod tests {
         assert_eq!(settings.workflows.rest_ms, 5);
         let error = Settings::load(None, &["gateway.drain_seconds=99999".to_owned()]).unwrap_err();
         assert!(error.to_string().contains("gateway.drain_seconds"), "{error}");
+    }
+
+    #[test]
+    fn every_senseless_value_is_named_before_anything_starts() {
+        let senseless = [
+            "workflows.journal_days=0",
+            "workflows.approval_seconds=0",
+            "workflows.short_link_base=links",
+            "workflows.rest_ms=0",
+            "outgoing.timeout_ms=0",
+            "database.max_connections=0",
+            "database.url=mysql://u:planted@h/d",
+            "worker.advertise_url=ftp://worker.example",
+            "worker.crash_at=somewhere",
+            "telemetry.otlp_endpoint=file:///tmp",
+            "gateway.drain_seconds=99999",
+        ];
+        let assignments = senseless.map(ToOwned::to_owned);
+        let text = Settings::load(None, &assignments).unwrap_err().to_string();
+        for assignment in &assignments {
+            let (key, _) = assignment.split_once('=').unwrap();
+            assert!(text.contains(&format!("{key}: ")), "{key} is not named: {text}");
+        }
+        assert!(!text.contains("planted"), "{text}");
+        let slower = ["outgoing.connect_timeout_ms=5000".to_owned(), "outgoing.timeout_ms=4000".to_owned()];
+        assert!(Settings::load(None, &slower).unwrap_err().to_string().contains("outgoing.connect_timeout_ms"));
+    }
+
+    #[test]
+    fn what_looks_like_a_number_stays_what_was_written() {
+        for written in ["007123", "1e5", "True", "0x10", "1.50"] {
+            let assignments =
+                ["mail.host=h", "mail.port=25", "mail.username=u", "mail.from=a@b.example", "outgoing.allow_private_networks=true"];
+            let mut assignments: Vec<String> = assignments.iter().map(|text| (*text).to_owned()).collect();
+            assignments.push(format!("mail.password={written}"));
+            let settings = Settings::load(None, &assignments).unwrap();
+            let mail = settings.mail.unwrap();
+            assert_eq!((mail.port, mail.password.unwrap().expose_secret()), (25, written));
+            assert!(settings.outgoing.allow_private_networks);
+        }
     }
 
     #[test]

@@ -115,6 +115,36 @@ impl Default for WorkflowSettings {
 }
 
 impl WorkflowSettings {
+    /// Names everything that makes no sense.
+    ///
+    /// # Errors
+    /// Each setting that is wrong, with what it must be.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        let week = 7 * 24 * 3600;
+        let ranges = [
+            // The engine forgets idempotency keys with the journals: with none kept, a repeated start would be a second one.
+            ("journal_days", u64::from(self.journal_days), 1, 3_650),
+            ("approval_seconds", self.approval_seconds, 1, 52 * week),
+            ("reminder_seconds", self.reminder_seconds, 0, 52 * week),
+            ("rest_ms", self.rest_ms, 1, 24 * 3_600_000),
+            ("lateness.limit_seconds", self.lateness.limit_seconds, self.lateness.grace_seconds, 52 * week),
+        ];
+        for (name, value, low, high) in ranges {
+            if !(low..=high).contains(&value) {
+                wrong.push(format!("{name}: must be {low} to {high}, is {value}"));
+            }
+        }
+        if self.settle_ms.is_empty() {
+            wrong.push("settle_ms: needs at least one pause, or nobody looks for a post".to_owned());
+        }
+        let web = ["http://", "https://"].iter().any(|scheme| self.short_link_base.starts_with(scheme));
+        if !(web && self.short_link_base.ends_with('/')) {
+            wrong.push("short_link_base: must be an http or https URL that ends in a slash".to_owned());
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
     /// The pause before look-up `turn`; the last one repeats.
     #[must_use]
     pub fn settle(&self, turn: u32) -> Duration {
