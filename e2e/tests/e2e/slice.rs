@@ -23,6 +23,19 @@ async fn a_brief_becomes_posts_in_two_languages_on_two_platforms_published_once_
     let mut all: Vec<_> = e2e::PLATFORMS.iter().flat_map(|p| [(*p, Language::DE), (*p, Language::EN)]).collect();
     all.sort_unstable();
     assert_eq!(kinds, all);
+    // Reviewers read what is not in the brief's first language in that, too.
+    for post in &posts {
+        let (_, shown) = rest.ask(reqwest::Method::GET, &format!("v1/posts/{post}"), None).await?;
+        let first = &shown["variants"][0];
+        match shown["language"].as_str() {
+            Some("de") => {
+                assert_eq!(first["translation"]["language"], "en", "{shown:#}");
+                assert!(first["translation"]["text"].as_str().is_some_and(|text| !text.is_empty()), "{shown:#}");
+                assert!(first["translation"]["lints"].is_array(), "{shown:#}");
+            }
+            _ => assert!(first["translation"].is_null(), "{shown:#}"),
+        }
+    }
     for post in posts {
         wait::until("readings of the counters", async || {
             let mut tx = newsroom.in_org().await?;

@@ -144,6 +144,10 @@ pub(crate) struct VariantView {
     image_prompt: Option<String>,
     /// The language it is written in.
     language: String,
+    /// The text in the language of its reviewers, where that is another one: `language`, `text`, and the `lints` of a check that names, handles, links
+    /// and tags are still there. It is for reading, and is never sent.
+    #[schema(value_type = Option<Object>)]
+    translation: Option<Value>,
     /// `brand_fit`, `readability`, `risk`, `total`, each 0 to 1; null until it was scored.
     #[schema(value_type = Option<Object>)]
     score: Option<Value>,
@@ -171,6 +175,7 @@ impl VariantView {
             links: v.links,
             image_prompt: v.image_prompt,
             language: v.language.to_string(),
+            translation: v.translation,
             score: v.score,
             reasons: v.reasons,
             lints: v.lints,
