@@ -12,6 +12,7 @@ pub mod process;
 pub mod rest;
 pub mod seed;
 pub mod settings;
+pub mod up;
 pub mod wait;
 pub mod worker;
 

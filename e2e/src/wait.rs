@@ -13,12 +13,24 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The error of `ask`, or after [`PATIENCE`] what the last `Ok(Err(seen))` said.
-pub async fn until<T, F, Fut>(what: &str, mut ask: F) -> anyhow::Result<T>
+pub async fn until<T, F, Fut>(what: &str, ask: F) -> anyhow::Result<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = anyhow::Result<Result<T, String>>>,
 {
-    let give_up = tokio::time::Instant::now() + PATIENCE;
+    within(PATIENCE, what, ask).await
+}
+
+/// The same for what has many parts, and may take longer.
+///
+/// # Errors
+/// As [`until`].
+pub async fn within<T, F, Fut>(patience: Duration, what: &str, mut ask: F) -> anyhow::Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = anyhow::Result<Result<T, String>>>,
+{
+    let give_up = tokio::time::Instant::now() + patience;
     loop {
         match ask().await? {
             Ok(value) => return Ok(value),

@@ -29,4 +29,5 @@ mod storm;
 mod survives_sigkill;
 mod tenancy;
 mod timing;
+mod up;
 mod walls;
