@@ -23,25 +23,25 @@ const ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
 /// How long one chapter may take before the demonstration gives up on it.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Plays it. True if all of it happened; with `json`, one object on standard output says what did.
+/// Plays it; with `json`, one object on standard output says what happened, also of a story that broke off.
 ///
 /// # Errors
 /// Where the story broke off.
-pub(crate) async fn play(running: &Running, screen: Screen, as_json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn play(running: &Running, screen: Screen, as_json: bool) -> anyhow::Result<()> {
     let story: Value = serde_json::from_str(STORY)?;
-    let teller = Teller {
+    let mut teller = Teller {
         api: Api::new(&running.api, &running.api_key)?,
         tree: Tree::new(screen),
         screen,
         runs: Vec::new(),
+        posts: Vec::new(),
         take: Utc::now().timestamp_millis(),
     };
-    let summary = teller.tell(&story, running).await?;
-    let happened = summary.get("complete").and_then(Value::as_bool) == Some(true);
+    let told = teller.tell(&story, running).await;
     if as_json {
-        println!("{summary}");
+        println!("{}", teller.summary(&told));
     }
-    Ok(happened)
+    told.map(drop)
 }
 
 struct Teller {
@@ -49,12 +49,25 @@ struct Teller {
     tree: Tree,
     screen: Screen,
     runs: Vec<String>,
+    /// What became of the posts, as far as it is known.
+    posts: Vec<Value>,
     /// Tells this telling from others, so that a second one makes campaigns of its own.
     take: i64,
 }
 
 impl Teller {
-    async fn tell(mut self, story: &Value, running: &Running) -> anyhow::Result<Value> {
+    /// What happened, as one object.
+    fn summary(&self, told: &anyhow::Result<String>) -> Value {
+        match told {
+            Ok(digest) => json!({ "complete": true, "posts": self.posts, "digest_id": digest, "runs": self.runs }),
+            Err(error) => {
+                json!({ "complete": false, "error": format!("{error:#}"), "posts": self.posts, "digest_id": null, "runs": self.runs })
+            }
+        }
+    }
+
+    /// Tells all of it; the digest's id is the last of it.
+    async fn tell(&mut self, story: &Value, running: &Running) -> anyhow::Result<String> {
         self.screen.say("\nA demonstration against stand-ins: a model, a Mastodon, a Bluesky and a mail server that say so themselves.\n");
         let brand = self.brand(&story["brand"]).await?;
         let connectors = self.accounts(running).await?;
@@ -88,10 +101,12 @@ impl Teller {
         let title = campaign_title(&story["campaign"]);
         let run = text(&campaign, "run_id")?;
         let posts = self.published(&title, text(&campaign, "id")?, run).await?;
+        self.posts = summed_up(&posts, &BTreeMap::new());
 
         self.screen.say("\n3. Readers click, and the platforms count.");
         self.clicks(&posts).await?;
         let metrics = self.measured(&title, run, &posts).await?;
+        self.posts = summed_up(&posts, &metrics);
 
         self.screen.say("\n4. A second campaign waits for you.");
         self.waits_for_approval(&campaign_title(&story["second"]), text(&second, "id")?, text(&second, "run_id")?).await?;
@@ -99,15 +114,8 @@ impl Teller {
         self.screen.say("\n5. A digest sums it up and is mailed.");
         let digest = self.digest(&brand, running).await?;
 
-        let posts: Vec<Value> = posts
-            .iter()
-            .map(|post| {
-                json!({ "id": post["id"], "platform": post["platform"], "language": post["language"], "status": post["status"],
-                        "url": post["published"]["url"], "metrics": metrics.get(post["id"].as_str().unwrap_or_default()) })
-            })
-            .collect();
         self.screen.say("\nAll of it happened. Everything stays: look at the API's documentation, at the runs in Restate's UI, at the posts on the stand-ins.\n");
-        Ok(json!({ "complete": true, "posts": posts, "digest_id": digest, "runs": self.runs }))
+        Ok(digest)
     }
 
     async fn post(&self, path: &str, body: &Value, chapter: &str) -> anyhow::Result<Value> {
@@ -323,6 +331,15 @@ async fn pause(deadline: Instant, what: &str) -> anyhow::Result<()> {
     }
     tokio::time::sleep(Duration::from_millis(150)).await;
     Ok(())
+}
+
+/// What the object on standard output says of each post.
+fn summed_up(posts: &[Value], metrics: &BTreeMap<String, Value>) -> Vec<Value> {
+    let one = |post: &Value| {
+        json!({ "id": post["id"], "platform": post["platform"], "language": post["language"], "status": post["status"],
+                "url": post["published"]["url"], "metrics": metrics.get(post["id"].as_str().unwrap_or_default()) })
+    };
+    posts.iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ pub(crate) async fn run(mut settings: Settings, args: UpArgs) -> anyhow::Result<
         asked = worker::asked_to_stop() => { asked?; ExitCode::SUCCESS }
         code = async {
             match story.await {
-                Ok(Some(happened)) if args.exit => return if happened { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+                Ok(Some(())) if args.exit => return ExitCode::SUCCESS,
                 Ok(_) => {}
                 Err(error) if args.exit => { screen.say(&format!("the demonstration failed: {error:#}")); return ExitCode::FAILURE }
                 Err(error) => screen.say(&format!("the demonstration failed: {error:#}")),
