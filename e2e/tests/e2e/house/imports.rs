@@ -20,8 +20,12 @@ pub(super) const OURS: &[(&str, &[&str])] = &[
 ];
 
 /// Tests may stand on real servers and stand-ins: `sandbox` imports nothing of ours that could carry a dependency back.
-const TESTS_MAY_USE: &[(&str, &[&str])] =
-    &[("activities", &["sandbox", "migrations"]), ("workflows", &["sandbox", "migrations"]), ("gateway", &["sandbox", "migrations"])];
+const TESTS_MAY_USE: &[(&str, &[&str])] = &[
+    ("activities", &["sandbox", "migrations"]),
+    ("workflows", &["sandbox", "migrations"]),
+    ("gateway", &["sandbox", "migrations"]),
+    ("replay", &["sandbox"]),
+];
 
 /// Crates that only some of ours may depend on, in whatever role.
 pub(super) const ONLY_IN: &[(&str, &[&str])] =
@@ -118,6 +122,7 @@ fn a_wrong_import_is_caught() {
     };
     assert_eq!(with("gateway", "workflows", None), 0);
     assert_eq!(with("activities", "sandbox", Some("dev")), 0);
+    assert_eq!(with("replay", "sandbox", Some("dev")), 0);
     for (name, on, kind) in [
         ("domain", "activities", None),
         ("activities", "workflows", None),
@@ -126,6 +131,7 @@ fn a_wrong_import_is_caught() {
         ("workflows", "gateway", None),
         ("workflows", "gateway", Some("dev")),
         ("replay", "workflows", Some("dev")),
+        ("replay", "sandbox", None),
         ("sandbox", "domain", None),
         ("migrations", "domain", Some("build")),
         ("activities", "restate-sdk", None),
