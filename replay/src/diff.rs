@@ -176,3 +176,48 @@ fn align_middle(left: &[Step], right: &[Step]) -> Vec<(Option<usize>, Option<usi
     pairs.extend((column..columns).map(|column| (None, Some(column))));
     pairs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EntryKind, protocol::Frame, protocol::messages as m};
+
+    fn steps(names: &[&str]) -> Vec<Step> {
+        let step = |(index, name): (usize, &&str)| {
+            let frame = Frame::new(EntryKind::RUN.0, &m::Run { completion: 1, name: (*name).to_owned() });
+            let command = crate::journal::Command::decode(EntryKind::RUN, &frame.body).unwrap();
+            Step::begin(index, 0, EntryKind::RUN, &command)
+        };
+        names.iter().enumerate().map(step).collect()
+    }
+
+    fn rows(left: &[&str], right: &[&str]) -> String {
+        let diff = Diff::of_steps(&steps(left), &steps(right));
+        let sign = |row: &DiffRow| match (&row.left, &row.right) {
+            (Some(step), None) => format!("-{}", step.name),
+            (None, Some(step)) => format!("+{}", step.name),
+            (Some(step), Some(_)) => step.name.clone(),
+            (None, None) => String::new(),
+        };
+        diff.rows.iter().map(sign).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_longest_sequence_that_both_have_is_paired() {
+        assert_eq!(rows(&["a", "b", "c"], &["a", "b", "c"]), "a b c");
+        assert_eq!(rows(&["a", "b", "c"], &["a", "c"]), "a -b c");
+        assert_eq!(rows(&["a", "c"], &["a", "b", "c"]), "a +b c");
+        assert_eq!(rows(&["a", "b", "c", "d"], &["b", "x", "d", "a"]), "-a b -c +x d +a");
+        assert_eq!(rows(&["a", "a", "b"], &["a", "b"]), "a -a b");
+        assert_eq!(rows(&[], &["a"]), "+a");
+        assert_eq!(rows(&["a"], &[]), "-a");
+    }
+
+    #[test]
+    fn what_is_too_long_to_align_is_told_apart_without_trying() {
+        let long = |name: &'static str| vec![name; 4_100];
+        let diff = Diff::of_steps(&steps(&long("a")), &steps(&long("b")));
+        assert_eq!(diff.rows.len(), 8_200);
+        assert!(!diff.is_same() && diff.first_divergence().is_some());
+    }
+}

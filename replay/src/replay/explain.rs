@@ -114,3 +114,82 @@ fn fits(expected: &[Step], found: &[Step]) -> usize {
     let same = |one: &Step, other: &Step| one.is_like(other) && (one.kind != EntryKind::OUTPUT || one.fields == other.fields);
     expected.iter().zip(found).take_while(|(one, other)| same(one, other)).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::{Command, Step},
+        protocol::{Frame, messages as m},
+    };
+
+    /// `run:a`, `set:key=value`, `call:service/handler(argument)`, `out:value`, each an entry behind the other.
+    fn steps(words: &[&str]) -> Vec<Step> {
+        let value = |text: &str| Some(m::Value { content: text.to_owned().into() });
+        let step = |(place, word): (usize, &&str)| {
+            let (kind, rest) = word.split_once(':').unwrap();
+            let (kind, frame) = match kind {
+                "run" => (EntryKind::RUN, Frame::new(0, &m::Run { completion: 1, name: rest.to_owned() })),
+                "set" => {
+                    let (key, to) = rest.split_once('=').unwrap();
+                    let state = m::State { key: key.to_owned().into(), value: value(to), ..m::State::default() };
+                    (EntryKind::SET_STATE, Frame::new(0, &state))
+                }
+                "call" => {
+                    let (service, argument) = rest.split_once('(').unwrap();
+                    let call = m::Call { service: service.to_owned(), parameter: argument.to_owned().into(), ..m::Call::default() };
+                    (EntryKind::CALL, Frame::new(0, &call))
+                }
+                _ => {
+                    let output = m::Output { result: value(rest).map(m::OutputResult::Value), name: String::new() };
+                    (EntryKind::OUTPUT, Frame::new(0, &output))
+                }
+            };
+            let entry = u32::try_from(place).unwrap() + 1;
+            Step::begin(place + 1, entry, kind, &Command::decode(kind, &frame.body).unwrap())
+        };
+        words.iter().enumerate().map(step).collect()
+    }
+
+    fn cause(expected: &[&str], found: &[&str]) -> Cause {
+        let (expected, found) = (steps(expected), steps(found));
+        explain(&expected, &found, &found.first().map_or_else(String::new, Step::title)).0
+    }
+
+    #[test]
+    fn what_follows_tells_what_happened() {
+        assert_eq!(cause(&["run:a", "run:b", "out:1"], &["run:x", "run:b", "out:1"]), Cause::Renamed);
+        assert_eq!(cause(&["run:a", "run:b", "out:1"], &["run:b", "out:1"]), Cause::Removed);
+        assert_eq!(cause(&["run:a", "run:b", "run:c", "out:1"], &["run:c", "out:1"]), Cause::Removed);
+        assert_eq!(cause(&["run:a", "run:b", "out:1"], &["run:x", "run:a", "run:b", "out:1"]), Cause::Inserted);
+        assert_eq!(cause(&["run:a", "run:b", "out:1"], &["run:b", "run:a", "out:1"]), Cause::Swapped);
+        assert_eq!(cause(&["run:a", "run:b", "out:1"], &["run:x", "run:y", "out:2"]), Cause::ChangedBranch);
+        assert_eq!(cause(&["run:a", "out:1"], &["out:2"]), Cause::ChangedBranch);
+        assert_eq!(cause(&["run:a", "out:1"], &["out:1"]), Cause::Removed);
+        assert_eq!(cause(&["out:1"], &["run:x", "out:1"]), Cause::Inserted);
+        assert_eq!(cause(&["out:1"], &["out:2"]), Cause::ChangedOutput);
+        assert_eq!(cause(&["run:a"], &["run:x"]), Cause::Renamed);
+        assert_eq!(cause(&["run:a"], &[]), Cause::ChangedBranch);
+    }
+
+    #[test]
+    fn state_and_calls_have_causes_of_their_own() {
+        assert_eq!(cause(&["set:k=1", "out:1"], &["set:k=2", "out:1"]), Cause::ChangedStateValue);
+        assert_eq!(cause(&["set:k=1", "out:1"], &["set:l=1", "out:1"]), Cause::ChangedStateKey);
+        assert_eq!(cause(&["set:k=1", "set:l=1"], &["set:l=1", "set:k=1"]), Cause::Swapped);
+        assert_eq!(cause(&["call:s(1", "out:1"], &["call:s(2", "out:1"]), Cause::ChangedArgument);
+        assert_eq!(cause(&["call:s(1", "out:1"], &["call:t(1", "out:1"]), Cause::ChangedArgument);
+        assert_eq!(cause(&["call:s(1", "call:s(2", "call:s(3"], &["call:s(3", "call:s(1", "call:s(2"]), Cause::ChangedFanOutOrder);
+        // Something else is asked, in the same order.
+        assert_eq!(cause(&["call:s(1", "call:s(2"], &["call:s(9", "call:s(2"]), Cause::ChangedArgument);
+    }
+
+    #[test]
+    fn calls_that_are_awaited_one_by_one_are_swapped_and_no_fan_out() {
+        let mut expected = steps(&["call:s(1", "call:t(2", "out:1"]);
+        // Between them stand the first one's id and result.
+        expected[1].entry += 2;
+        let found = steps(&["call:t(2", "call:s(1", "out:1"]);
+        assert_eq!(explain(&expected, &found, "").0, Cause::Swapped);
+    }
+}

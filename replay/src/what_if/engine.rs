@@ -9,16 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 
 use super::{
-    answer::{Answer, Asked, StandIn},
-    record::{Arrival, Arrived, Record},
+    answer::StandIn,
+    record::{Arrived, Record},
+    waking::length,
 };
 use crate::{
     bundle::Run,
     journal::{Command, Outcome, Step, Timestamp, Unreadable, complete},
-    protocol::{
-        CANCEL_SIGNAL, EntryKind, Frame,
-        messages::{About, Awaited},
-    },
+    protocol::{EntryKind, Frame, messages::About},
     replay::{Driven, Driver, Ended, Known, WouldAct},
 };
 
@@ -80,13 +78,13 @@ pub(crate) struct Taken {
 
 /// How a run goes on.
 pub(crate) struct Engine<'a> {
-    driver: &'a Driver,
-    run: &'a Run,
-    known: Known,
-    record: Record,
-    stand_in: &'a StandIn<'a>,
+    pub(super) driver: &'a Driver,
+    pub(super) run: &'a Run,
+    pub(super) known: Known,
+    pub(super) record: Record,
+    pub(super) stand_in: &'a StandIn<'a>,
     /// Outcomes that are changed, by the number of the recorded step.
-    changes: BTreeMap<usize, Outcome>,
+    pub(super) changes: BTreeMap<usize, Outcome>,
     /// Whether a step of an unknown name may take the outcome of the next recorded one of its kind. For explaining a divergence only.
     pub(crate) guess: bool,
     /// How many commands with completions may be issued at once.
@@ -97,20 +95,20 @@ pub(crate) struct Engine<'a> {
     pub(crate) now: u64,
     pub(crate) taken: Vec<Taken>,
     /// What is waited for, by the ids of completions: the place in `taken`, or the number of a kept step.
-    pending: BTreeMap<u32, Pending>,
-    first_step: usize,
-    state: HashMap<String, Option<Bytes>>,
+    pub(super) pending: BTreeMap<u32, Pending>,
+    pub(super) first_step: usize,
+    pub(super) state: HashMap<String, Option<Bytes>>,
 }
 
 #[derive(Debug, Clone)]
-struct Pending {
+pub(super) struct Pending {
     /// The step in `taken`; nothing for one of the part that is kept.
-    place: Option<usize>,
-    kind: EntryKind,
-    recorded: Option<usize>,
+    pub(super) place: Option<usize>,
+    pub(super) kind: EntryKind,
+    pub(super) recorded: Option<usize>,
     /// When a timer fires.
-    fires_at: Option<u64>,
-    step: Step,
+    pub(super) fires_at: Option<u64>,
+    pub(super) step: Step,
 }
 
 impl<'a> Engine<'a> {
@@ -132,7 +130,8 @@ impl<'a> Engine<'a> {
             stand_in,
             changes,
             guess: false,
-            reach: 1024,
+            // A run that issued many commands will again.
+            reach: 1024 + 2 * u32::try_from(record.steps.len()).unwrap_or(u32::MAX / 4),
             most: 10_000,
             enough: false,
             now: now.map_or(0, |at| at.0),
@@ -321,171 +320,7 @@ impl<'a> Engine<'a> {
         if kind == EntryKind::GET_LAZY_STATE_KEYS { Issued::AnsweredAlone } else { Issued::Answered }
     }
 
-    /// The outcome of a step: the change, or the record if it was asked the same, or a stand-in's, or the record if it was asked otherwise.
-    fn ask(&self, step: &Step, recorded: Option<usize>, source: Option<Source>) -> Option<(Answer, Source)> {
-        if let Some(outcome) = recorded.and_then(|recorded| self.changes.get(&recorded)) {
-            return Some((outcome.clone().into(), Source::Change));
-        }
-        let outcome = recorded.and_then(|recorded| self.record.steps.get(recorded)?.outcome.clone());
-        if let (Some(outcome), Some(Source::Record)) = (&outcome, source) {
-            return Some((outcome.clone().into(), Source::Record));
-        }
-        let asked = Asked { step, now: Timestamp(self.now) };
-        if let Some(answer) = (self.stand_in)(&asked) {
-            return Some((answer, Source::StandIn));
-        }
-        Some((outcome?.into(), source?))
-    }
-
-    fn read_state(&self, step: &Step, recorded: Option<usize>, source: Option<Source>) -> (Answer, Source) {
-        if let Some(found) = self.ask(step, recorded, source) {
-            return found;
-        }
-        let outcome = |value: Option<Bytes>| value.map_or(Outcome::Nothing, |value| Outcome::Value(value.into()));
-        if let Some(value) = self.state.get(&step.name) {
-            return (outcome(value.clone()).into(), Source::Record);
-        }
-        let at_export = self.run.state.iter().find(|state| state.key == step.name).map(|state| state.value.clone());
-        (outcome(at_export).into(), Source::StateAtExport)
-    }
-
-    fn read_keys(&self, step: &Step, recorded: Option<usize>, source: Option<Source>) -> (Answer, Source) {
-        if let Some(found) = self.ask(step, recorded, source) {
-            return found;
-        }
-        let mut keys: Vec<String> = self.run.state.iter().map(|state| state.key.clone()).collect();
-        keys.retain(|key| self.state.get(key).is_none_or(Option::is_some));
-        keys.extend(self.state.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()));
-        keys.sort_unstable();
-        keys.dedup();
-        (Outcome::Keys(keys).into(), Source::StateAtExport)
-    }
-
-    fn remember_state(&mut self, command: &Command) {
-        match command {
-            Command::SetState(state) => {
-                let key = String::from_utf8_lossy(&state.key).into_owned();
-                self.state.insert(key, Some(state.value.as_ref().map(|value| value.content.clone()).unwrap_or_default()));
-            }
-            Command::ClearState(state) => {
-                self.state.insert(String::from_utf8_lossy(&state.key).into_owned(), None);
-            }
-            Command::ClearAllState => {
-                let keys = self.run.state.iter().map(|state| state.key.clone()).chain(self.state.keys().cloned());
-                self.state = keys.map(|key| (key, None)).collect();
-            }
-            _ => {}
-        }
-    }
-
-    /// The server gives the id of an invocation as soon as it takes a call in.
-    fn name_invocation(&mut self, id: u32, place: usize, recorded: Option<usize>) {
-        let known = recorded.and_then(|recorded| self.record.steps.get(recorded)?.invocation.clone());
-        let name = known.unwrap_or_else(|| {
-            // Of no invocation, and the same each time.
-            let mut bytes = self.run.id.to_bytes();
-            bytes[16..20].copy_from_slice(&id.to_le_bytes());
-            bytes[20..].copy_from_slice(b"what");
-            crate::InvocationId::from_bytes(bytes).to_string()
-        });
-        self.known.push_frame(&complete(EntryKind::CALL_INVOCATION_ID, About::Completion(id), &Outcome::InvocationId(name.clone())));
-        if let Some(taken) = self.taken.get_mut(place) {
-            taken.step.invocation = Some(name);
-        }
-    }
-
-    /// Lets one of the things arrive that the handler waits for: first what arrived in the record, in its order; then what comes first in
-    /// virtual time.
-    fn wake(&mut self, awaited: &Awaited) -> Result<(), String> {
-        if let Some(arrival) = self.next_arrival(awaited) {
-            if let Some(at) = arrival.at {
-                self.now = self.now.max(at.0);
-            }
-            match arrival.about {
-                Arrived::Signal(about) => self.known.push_frame(&complete(EntryKind::SIGNAL, about, &arrival.outcome)),
-                Arrived::Step(step) => {
-                    let change = self.changes.get(&step).cloned();
-                    let source = if change.is_some() { Source::Change } else { Source::Record };
-                    if let Some(id) = self.pending_of(step) {
-                        self.settle(id, change.unwrap_or(arrival.outcome), source);
-                    }
-                }
-            }
-            return Ok(());
-        }
-        let mut first: Option<(u64, u32, Outcome, Source)> = None;
-        let mut offer = |at: u64, id: u32, outcome: Outcome, source: Source| {
-            if first.as_ref().is_none_or(|(earliest, ..)| at < *earliest) {
-                first = Some((at, id, outcome, source));
-            }
-        };
-        for id in &awaited.completions {
-            let Some(pending) = self.pending.get(id) else { continue };
-            if let Some(fires_at) = pending.fires_at {
-                offer(fires_at.max(self.now), *id, Outcome::Nothing, Source::Clock);
-            } else if let Some((answer, source)) = self.ask_pending(pending) {
-                offer(self.now.saturating_add(millis(answer.after)), *id, answer.outcome, source);
-            }
-        }
-        let signal = self.ask_signals(awaited);
-        if let Some((at, about, outcome)) = signal
-            && first.as_ref().is_none_or(|(earliest, ..)| at < *earliest)
-        {
-            self.now = at;
-            self.known.push_frame(&complete(EntryKind::SIGNAL, about, &outcome));
-            return Ok(());
-        }
-        let Some((at, id, outcome, source)) = first else { return Err(self.waits_for(awaited)) };
-        self.now = at;
-        self.settle(id, outcome, source);
-        Ok(())
-    }
-
-    fn ask_pending(&self, pending: &Pending) -> Option<(Answer, Source)> {
-        self.ask(&pending.step, pending.recorded, self.asked_before(pending))
-    }
-
-    /// Whether the record has a step of this name, and whether that was asked the same.
-    fn asked_before(&self, pending: &Pending) -> Option<Source> {
-        let recorded = self.record.steps.get(pending.recorded?)?;
-        let same = recorded.fields == pending.step.fields;
-        Some(if same { Source::Record } else { Source::RecordOfAnotherQuestion })
-    }
-
-    /// A stand-in's answer for a signal that is awaited; the cancellation is always, and comes from nobody.
-    fn ask_signals(&self, awaited: &Awaited) -> Option<(u64, About, Outcome)> {
-        let numbered = awaited.signals.iter().filter(|number| **number != CANCEL_SIGNAL);
-        let numbered = numbered.map(|number| (format!("awakeable {number}"), About::Signal(*number)));
-        let named = awaited.named_signals.iter().map(|name| (name.clone(), About::NamedSignal(name.clone())));
-        numbered.chain(named).find_map(|(name, about)| {
-            let step = signal_step(self.first_step + self.taken.len(), name);
-            let answer = (self.stand_in)(&Asked { step: &step, now: Timestamp(self.now) })?;
-            Some((self.now.saturating_add(millis(answer.after)), about, answer.outcome))
-        })
-    }
-
-    /// The first recorded arrival that is waited for, or that waits for nobody.
-    fn next_arrival(&mut self, awaited: &Awaited) -> Option<Arrival> {
-        let place = self.record.arrivals.iter().position(|arrival| match &arrival.about {
-            Arrived::Signal(About::Signal(CANCEL_SIGNAL)) => true,
-            Arrived::Signal(About::Signal(number)) => awaited.signals.contains(number),
-            Arrived::Signal(About::NamedSignal(name)) => awaited.named_signals.contains(name),
-            Arrived::Signal(About::Completion(_)) => false,
-            Arrived::Step(step) => self.pending_of(*step).is_some_and(|id| {
-                // One that was asked otherwise is a stand-in's to answer, if there is one.
-                let pending = &self.pending[&id];
-                let same = pending.place.is_none() || matches!(self.ask_pending(pending), Some((_, Source::Record | Source::Change)));
-                awaited.completions.contains(&id) && (same || pending.kind == EntryKind::SLEEP)
-            }),
-        })?;
-        self.record.arrivals.remove(place)
-    }
-
-    fn pending_of(&self, recorded: usize) -> Option<u32> {
-        self.pending.iter().rev().find(|(_, pending)| pending.recorded == Some(recorded)).map(|(id, _)| *id)
-    }
-
-    fn settle(&mut self, id: u32, outcome: Outcome, source: Source) {
+    pub(super) fn settle(&mut self, id: u32, outcome: Outcome, source: Source) {
         let Some(pending) = self.pending.remove(&id) else { return };
         let Some(kind) = pending.kind.completion() else { return };
         self.known.push_frame(&complete(kind, About::Completion(id), &outcome));
@@ -494,14 +329,6 @@ impl<'a> Engine<'a> {
             taken.step.ended_at = Some(Timestamp(self.now));
             taken.source = Some(source);
         }
-    }
-
-    fn waits_for(&self, awaited: &Awaited) -> String {
-        let steps = awaited.completions.iter().filter_map(|id| self.pending.get(id)).map(|pending| pending.step.title());
-        let signals = awaited.signals.iter().filter(|number| **number != CANCEL_SIGNAL).map(|number| format!("awakeable {number}"));
-        let named = awaited.named_signals.iter().map(|name| format!("signal \"{name}\""));
-        let all: Vec<_> = steps.chain(signals).chain(named).collect();
-        if all.is_empty() { "something that it did not ask for here".to_owned() } else { all.join(" or ") }
     }
 }
 
@@ -512,45 +339,6 @@ enum Issued {
     Unreadable(String),
 }
 
-fn signal_step(index: usize, name: String) -> Step {
-    Step {
-        index,
-        entry: 0,
-        kind: EntryKind::SIGNAL,
-        name,
-        fields: Vec::new(),
-        outcome: None,
-        invocation: None,
-        started_at: None,
-        ended_at: None,
-        redacted: false,
-        completions: Vec::new(),
-    }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The delay whose end is `until`, counted from some instant between `began` and `ended`: the roundest that fits, which is what was written in
-/// the code, so that it is the same in every replay.
-fn length(until: u64, began: u64, ended: u64) -> u64 {
-    let (least, most) = (until.saturating_sub(ended), until.saturating_sub(began));
-    let units = [86_400_000, 3_600_000, 60_000, 30_000, 10_000, 5000, 1000, 500, 100, 50, 10, 5];
-    units.iter().map(|unit| most / unit * unit).find(|length| *length >= least && *length > 0).unwrap_or(most)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delay_is_what_was_written() {
-        let week = 7 * 86_400_000;
-        assert_eq!(length(1_000_003 + week, 1_000_000, 1_000_007), week);
-        assert_eq!(length(1_000_003 + 1500, 1_000_000, 1_000_007), 1500);
-        assert_eq!(length(1_000_003 + 20, 1_000_000, 1_000_007), 20);
-        assert_eq!(length(1_000_000, 1_000_000, 1_000_000), 0);
-        assert_eq!(length(500, 1_000_000, 1_000_000), 0, "in the past");
-    }
 }

@@ -2,7 +2,9 @@
 
 mod answer;
 mod engine;
+mod outcomes;
 mod record;
+mod waking;
 
 use std::collections::BTreeMap;
 
@@ -40,7 +42,7 @@ pub struct WhatIf<'a> {
     changes: BTreeMap<usize, Outcome>,
     from: Option<usize>,
     stand_in: Box<StandIn<'a>>,
-    reach: u32,
+    reach: Option<u32>,
     most: usize,
 }
 
@@ -131,7 +133,7 @@ pub enum WhatIfError {
 
 impl<'a> WhatIf<'a> {
     pub(crate) fn new(driver: &'a Driver, run: &'a Run) -> Self {
-        Self { driver, run, input: None, changes: BTreeMap::new(), from: None, stand_in: Box::new(|_| None), reach: 1024, most: 10_000 }
+        Self { driver, run, input: None, changes: BTreeMap::new(), from: None, stand_in: Box::new(|_| None), reach: None, most: 10_000 }
     }
 
     /// What if it had been called with this?
@@ -158,10 +160,11 @@ impl<'a> WhatIf<'a> {
         self
     }
 
-    /// How many commands with an outcome the handler may issue before it waits for one of them: 1,024 if nothing else is said. A handler that
-    /// sends more at once and then has a side effect needs a higher number, or that side effect's closure could be called.
+    /// How many commands with an outcome the handler may issue before it waits for one of them: 1,024 and twice the recorded steps if nothing else
+    /// is said. A handler that sends more at once and then has a side effect needs a higher number, or that side effect's closure would be called;
+    /// the end says so then.
     pub fn reach(mut self, commands: u32) -> Self {
-        self.reach = commands.max(2);
+        self.reach = Some(commands.max(2));
         self
     }
 
@@ -179,7 +182,7 @@ impl<'a> WhatIf<'a> {
         let happened = self.run.steps()?;
         let cut = self.cut(&happened)?;
         let mut engine = Engine::behind(self.driver, self.run, cut.entry, self.changes.clone(), &*self.stand_in)?;
-        engine.reach = self.reach;
+        engine.reach = self.reach.unwrap_or(engine.reach);
         engine.most = self.most;
         if let Some(frames) = cut.kept {
             engine.keep(frames);

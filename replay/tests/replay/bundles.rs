@@ -74,6 +74,15 @@ fn a_bundle_holds_what_the_server_knew() {
 }
 
 #[test]
+fn an_export_takes_what_is_wanted() {
+    let (part, alone) = &RECORDS.parts;
+    assert_eq!((part.runs.len(), part.truncated), (3, true));
+    assert_eq!((alone.runs.len(), alone.truncated), (1, false));
+    assert_eq!(alone.runs[0].journal, RECORDS.run("ordered").journal);
+    assert!(RECORDS.unknown.contains("the server knows no run inv_1"), "{}", RECORDS.unknown);
+}
+
+#[test]
 fn what_was_altered_dropped_or_moved_is_named() {
     let whole = records(&ordered());
     let root = &RECORDS.run("ordered").id;

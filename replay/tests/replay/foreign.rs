@@ -41,6 +41,7 @@ pub(crate) enum Build {
     ResultOfAnotherType,
     Panics,
     FailsEarly,
+    Stalls,
 }
 
 use Build::*;
@@ -123,6 +124,9 @@ impl Checkout {
             println!("an order of {}", order.sku);
         }
         assert!(!shop.is(Panics), "this build panics");
+        if shop.is(Stalls) {
+            std::future::pending::<()>().await;
+        }
         if shop.is(FailsEarly) {
             return Err(std::io::Error::other("this build fails").into());
         }
@@ -229,6 +233,16 @@ impl Stock {
         Ok(Json(found))
     }
 
+    /// Sends so many messages at once, then acts.
+    #[handler]
+    async fn flood(&self, context: Context<'_>, messages: Json<u32>) -> Result<(), HandlerError> {
+        for number in 0..messages.into_inner() {
+            context.service_client::<StockClient>().check(Json(("oslo".to_owned(), number))).send();
+        }
+        let _: u32 = step!(self.0, context, "flood.note", 1u32);
+        Ok(())
+    }
+
     /// Calls itself, as a tree.
     #[handler]
     async fn tree(&self, context: Context<'_>, asked: Json<(u32, u32)>) -> Result<Json<u32>, HandlerError> {
@@ -320,10 +334,20 @@ impl Waits {
         Ok(())
     }
 
-    /// Sends, waits for the id, attaches.
+    /// Calls, waits for the id, then for the result.
     #[handler]
-    async fn attaches(&self, context: Context<'_>) -> Result<Json<String>, HandlerError> {
-        let handle = context.service_client::<StockClient>().check(Json(("oslo".to_owned(), 1))).send().await?;
+    async fn calls_by_id(&self, context: Context<'_>) -> Result<Json<String>, HandlerError> {
+        let call = context.service_client::<StockClient>().check(Json(("oslo".to_owned(), 1))).call();
+        let handle = call.invocation_handle().await?;
+        let found = call.await?.into_inner();
+        Ok(Json(format!("{}: {found}", handle.invocation_id().len())))
+    }
+
+    /// Draws an id, sends it, waits for the invocation's id, attaches.
+    #[handler]
+    async fn attaches(&self, mut context: Context<'_>) -> Result<Json<String>, HandlerError> {
+        let drawn = context.rand_uuid().to_string();
+        let handle = context.service_client::<StockClient>().check(Json((drawn, 1))).send().await?;
         let found = handle.attach::<Json<String>>().await?;
         Ok(found)
     }

@@ -17,6 +17,9 @@ use crate::foreign::{Acts, Build, endpoint};
 /// What was recorded, by the name of the state that each run is in.
 pub(crate) struct Records {
     pub(crate) bundles: BTreeMap<&'static str, Bundle>,
+    /// The same tree, of which three runs are wanted at most, and one alone; and what an id that nobody has gives.
+    pub(crate) parts: (Bundle, Bundle),
+    pub(crate) unknown: String,
     /// What was in flight, verified on the server while it was: with the same build, and with a changed one.
     pub(crate) in_flight: (VerifyReport, VerifyReport),
     /// How often a closure had acted when the recording was over, and the count that goes on.
@@ -139,6 +142,11 @@ async fn record() -> Records {
     }
     bundles.insert("ordered", live.export().run(&id).await.unwrap());
 
+    let part = live.export().most(3).run(&id).await.unwrap();
+    let alone = live.export().without_children().run(&id).await.unwrap();
+    let nobody = InvocationId::from_bytes([7; 24]);
+    let unknown = live.export().run(&nobody).await.unwrap_err().to_string();
+
     let id = live.send("Checkout/order", Some(json!({"sku": "tea", "amount": 200, "token": "secret-token"}))).await;
     bundles.insert("ordered by hand", live.until(&id, is_over).await);
     let id = live.send("Checkout/refused", Some(order.clone())).await;
@@ -155,6 +163,8 @@ async fn record() -> Records {
     let id = live.send("Cart/desk/answer", Some(json!("nobody waits"))).await;
     bundles.insert("answered nobody", live.until(&id, is_over).await);
 
+    let id = live.send("Waits/calls_by_id", None).await;
+    bundles.insert("called by id", live.until(&id, is_over).await);
     let id = live.send("Waits/attaches", None).await;
     bundles.insert("attached", live.until(&id, is_over).await);
     let id = live.send("Waits/signalled", None).await;
@@ -203,5 +213,5 @@ async fn record() -> Records {
     }
     let acts = live.acts.clone();
     drop(live);
-    Records { bundles, in_flight, acted: acts.count(), acts }
+    Records { bundles, parts: (part, alone), unknown, in_flight, acted: acts.count(), acts }
 }
