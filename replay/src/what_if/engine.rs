@@ -239,8 +239,7 @@ impl<'a> Engine<'a> {
             let sealed = self.known.clone().open(self.reach)?;
             let driven = self.driver.drive(self.run, sealed, &[]).await;
             let width = |driven: &Driven| driven.window.1.saturating_sub(driven.window.0);
-            let delays = driven.commands.iter().any(|frame| matches!(EntryKind(frame.ty), EntryKind::SLEEP | EntryKind::ONE_WAY_CALL));
-            let enough = !delays || width(&driven) <= 2;
+            let enough = width(&driven) <= 2 || !driven.commands.iter().any(delays);
             if best.as_ref().is_none_or(|best| width(&driven) < width(best)) {
                 best = Some(driven);
             }
@@ -337,6 +336,15 @@ enum Issued {
     AnsweredAlone,
     NoAnswer(String),
     Unreadable(String),
+}
+
+/// Whether a command tells of a delay.
+fn delays(frame: &Frame) -> bool {
+    match Command::decode(EntryKind(frame.ty), &frame.body) {
+        Ok(Command::Sleep(_)) => true,
+        Ok(Command::Send(send)) => send.invoke_time > 0,
+        _ => false,
+    }
 }
 
 pub(super) fn millis(duration: std::time::Duration) -> u64 {

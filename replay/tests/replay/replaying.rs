@@ -147,10 +147,9 @@ async fn what_cannot_be_told_says_why() {
 #[tokio::test]
 async fn no_prefix_has_an_effect() {
     use Build::*;
-    for build in [AsItWas, RenamedRun, InsertedRun, RemovedRun, SwappedRuns, ChangedBranch, AwaitedEarly] {
+    for build in [AsItWas, RenamedRun, InsertedRun, AwaitedEarly] {
         let (replayer, acts) = against(build);
-        let all = RECORDS.bundles.values().flat_map(|bundle: &Bundle| &bundle.runs);
-        for run in all {
+        for run in RECORDS.bundles.values().filter_map(Bundle::root) {
             for length in 1..run.journal.len() {
                 let mut cut = run.clone();
                 cut.journal.truncate(length);
