@@ -49,6 +49,7 @@ pub struct Outgoing {
     once: reqwest::Client,
     allow_private_networks: bool,
     response_limit: usize,
+    timeout: Duration,
 }
 
 /// What a server answered.
@@ -99,7 +100,14 @@ impl Outgoing {
             once: base().pool_max_idle_per_host(0).http1_only().retry(reqwest::retry::never()).build().map_err(failed)?,
             allow_private_networks: settings.allow_private_networks,
             response_limit: settings.response_limit,
+            timeout: settings.timeout,
         })
+    }
+
+    /// How long a request may take, from connecting to the last byte of its answer.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Reads a URL that a user gave and checks what can be checked without connecting: scheme, user info, literal addresses.

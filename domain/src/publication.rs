@@ -6,6 +6,7 @@
 mod class;
 mod outcome;
 mod part;
+pub mod settling;
 mod tid;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -12,7 +12,7 @@ use activities::{
     store::Store,
     vault::Vault,
 };
-use domain::{metrics::PollCadence, schedule::LatenessRule};
+use domain::{metrics::PollCadence, publication::settling, schedule::LatenessRule};
 use serde::{Deserialize, Serialize};
 
 use crate::step::CrashPlan;
@@ -148,14 +148,7 @@ impl WorkflowSettings {
     /// The pause before look-up `turn`; the last one repeats.
     #[must_use]
     pub fn settle(&self, turn: u32) -> Duration {
-        let i = usize::try_from(turn).unwrap_or(usize::MAX).min(self.settle_ms.len().saturating_sub(1));
-        Duration::from_millis(self.settle_ms.get(i).copied().unwrap_or(1_000))
-    }
-
-    /// How many look-ups a settling window has.
-    #[must_use]
-    pub fn look_ups(&self) -> u32 {
-        u32::try_from(self.settle_ms.len()).unwrap_or(u32::MAX).max(1)
+        Duration::from_millis(settling::pause_ms(&self.settle_ms, turn))
     }
 
     /// How long a lane rests.

@@ -1,6 +1,8 @@
 //! Looking for a part whose sending had no definite outcome.
 
-use chrono::Utc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use domain::publication::{Resolution, SendClass};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,10 @@ pub struct LookedUp {
     /// Whether looking again would say nothing more.
     #[serde(default)]
     pub is_final: bool,
+    /// For how many milliseconds more the platform may be at work on the request, as far as anybody would have waited for its answer. What is not there
+    /// until then may still come.
+    #[serde(default)]
+    pub alive_ms: u64,
 }
 
 /// Looks once whether the part of an attempt is on its platform, and notes what was seen.
@@ -41,7 +47,7 @@ pub async fn look_up(p: &Publishing<'_>, a: Attempt) -> ActivityResult<LookedUp>
     let credentials = open_credentials(p, &mut tx, a.connector).await?;
     let frozen = receipts::frozen(&mut tx, id).await?;
     let now = Utc::now();
-    let first_sent_at = receipts::first_sent_at(&mut tx, a.post, a.part).await?.unwrap_or(now);
+    let (first_sent_at, last_sent_at) = receipts::sent_between(&mut tx, a.post, a.part).await?.unwrap_or((now, now));
     let since = first_sent_at - chrono::TimeDelta::hours(1);
     let known_external_ids = receipts::published_ids(&mut tx, a.connector, a.post, a.part, since).await?;
     let (staged, files) = company(p, &mut tx, &a, &account).await?;
@@ -70,7 +76,17 @@ pub async fn look_up(p: &Publishing<'_>, a: Attempt) -> ActivityResult<LookedUp>
     receipts::settle(&mut tx, id, &receipts::Outcome { evidence: Some(evidence), ..outcome }).await?;
     note_budget(&mut tx, a.connector, answered.budget.as_ref()).await?;
     tx.commit().await?;
-    Ok(LookedUp { resolution, may_resend, is_final: frozen.class == SendClass::F })
+    // What is staged is published by its own id: twice is once.
+    let alive_ms = if frozen.class == SendClass::C { 0 } else { alive_ms(last_sent_at, now, p.outgoing.timeout()) };
+    Ok(LookedUp { resolution, may_resend, is_final: frozen.class == SendClass::F, alive_ms })
+}
+
+/// How long a request that was sent at `sent_at` may go on after `now`, in milliseconds. Where its process died, or its line was cut, nobody waits for it
+/// any more, and it is none the less under way.
+fn alive_ms(sent_at: DateTime<Utc>, now: DateTime<Utc>, timeout: Duration) -> u64 {
+    let gone = (now - sent_at).num_milliseconds();
+    // A clock that was put back does not make it wait for longer than a request takes.
+    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).saturating_sub(u64::try_from(gone).unwrap_or(0))
 }
 
 /// Notes that a whole settling window found nothing, or that a repetition is harmless: another attempt may be made.
@@ -79,4 +95,17 @@ pub async fn look_up(p: &Publishing<'_>, a: Attempt) -> ActivityResult<LookedUp>
 /// When the database cannot answer.
 pub async fn record_absent(tx: &mut OrgTx, a: Attempt) -> ActivityResult<()> {
     receipts::settle(tx, receipt(a.post, a.part, a.number), &receipts::Outcome::named("absent")).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_may_be_alive_until_nobody_would_have_waited_for_it() {
+        let sent: DateTime<Utc> = "2027-01-15T08:00:00Z".parse().unwrap();
+        let after = |ms: i64| alive_ms(sent, sent + chrono::TimeDelta::milliseconds(ms), Duration::from_secs(30));
+        assert_eq!((after(0), after(12_000), after(30_000), after(900_000)), (30_000, 18_000, 0, 0));
+        assert_eq!(after(-3_600_000), 30_000, "the clock was put back");
+    }
 }

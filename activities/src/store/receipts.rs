@@ -301,14 +301,16 @@ pub async fn of_post(tx: &mut OrgTx, post: PostId) -> ActivityResult<Vec<Receipt
         .collect())
 }
 
-/// When the part may first have left the house; `None` when no attempt was sent.
+/// When the part may first have left the house, and when last; `None` when no attempt was sent.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn first_sent_at(tx: &mut OrgTx, post: PostId, part: u32) -> ActivityResult<Option<DateTime<Utc>>> {
-    let first = sqlx::query_scalar!("SELECT min(sent_at) FROM receipts WHERE post_id = $1 AND part = $2", post.uuid(), number(part));
-    first.fetch_one(tx.conn()).await.map_err(|e| match e {
-        sqlx::Error::RowNotFound => ActivityError::not_found("no attempt of this part"),
-        other => classify(other),
-    })
+pub async fn sent_between(tx: &mut OrgTx, post: PostId, part: u32) -> ActivityResult<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let sent = sqlx::query!(
+        "SELECT min(sent_at) AS first, max(sent_at) AS last FROM receipts WHERE post_id = $1 AND part = $2",
+        post.uuid(),
+        number(part)
+    );
+    let sent = sent.fetch_one(tx.conn()).await.map_err(classify)?;
+    Ok(sent.first.zip(sent.last))
 }

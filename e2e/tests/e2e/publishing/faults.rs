@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use domain::{platform::Platform, post::PostStatus};
 use e2e::{Newsroom, Plan, desk, wait};
-use sandbox::fault::{Endpoint, Fault};
+use sandbox::{
+    fault::{Endpoint, Fault},
+    mastodon::{Options, Software},
+};
 
 use super::{BOTH, outcomes};
 
@@ -79,6 +82,26 @@ async fn a_platform_that_hangs_or_acts_after_everybody_left_gets_the_post_once()
         tokio::time::sleep(late).await;
         newsroom.is_there_once(told.post.id).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_outlives_its_sender_is_not_taken_for_lost() -> anyhow::Result<()> {
+    // A server that knows no keys: what is sent again there is there twice.
+    let mastodon = Options { software: Software::Snac, ..Options::default() };
+    let mut newsroom = Newsroom::staffed(Plan { mastodon, timeout: Duration::from_secs(8), ..Plan::default() }).await?;
+    let post = newsroom.approved_post(Platform::Mastodon).await?;
+    newsroom.faults(Platform::Mastodon).next(Endpoint::Publish, Fault::ActLate { ms: 6_500 }, 1);
+    newsroom.schedule(post, desk::now()).await?;
+    wait::until("the request to be on its way", async || {
+        Ok(if newsroom.faults(Platform::Mastodon).fired().is_empty() { Err("not yet".to_owned()) } else { Ok(()) })
+    })
+    .await?;
+    // Nobody waits for the answer any more, and the server acts all the same, long after the planned look-ups are over.
+    newsroom.kill_worker();
+    newsroom.start_worker().await?;
+    let told = newsroom.goes_out_once(post).await?;
+    assert_eq!((outcomes(&told), told.post.resolved_by.as_deref()), (vec!["published"], Some("lookup")), "{told:#?}");
     Ok(())
 }
 

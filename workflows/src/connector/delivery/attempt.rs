@@ -1,12 +1,15 @@
 //! One attempt at one part, and looking for what became of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use activities::{
     ActivityError,
     publishing::{self, Attempt, LookedUp, Progress},
 };
-use domain::publication::{Resolution, Sent, Submission};
+use domain::publication::{
+    Resolution, Sent, Submission,
+    settling::{Seen, Verdict, pause_ms, verdict},
+};
 use restate_sdk::prelude::*;
 
 use super::{Connector, Delivery};
@@ -87,9 +90,10 @@ impl Connector {
 
     /// Looks for a part whose sending had no definite outcome, several times across a window in which the platform may settle.
     pub(super) async fn look_up(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, attempt: Attempt) -> Result<LookUp, Failure> {
-        let mut unknown = None;
-        for turn in 0..self.world.settings.look_ups() {
-            ctx.sleep(self.world.settings.settle(turn)).await?;
+        let pauses = &self.world.settings.settle_ms;
+        let (mut unknown, mut seen, mut pause) = (None, Seen::default(), pause_ms(pauses, 0));
+        loop {
+            ctx.sleep(Duration::from_millis(pause)).await?;
             let looked = step(ctx, &self.world, d.begun.steps().look_up, Retry::Attempts(6), move |w| async move {
                 publishing::look_up(&w.publishing(), attempt).await
             })
@@ -97,15 +101,25 @@ impl Connector {
             match looked {
                 Ok(LookedUp { resolution: Resolution::Found { sent, .. }, .. }) => return Ok(LookUp::Found(sent)),
                 Ok(LookedUp { may_resend: true, .. }) => return Ok(LookUp::Absent),
-                Ok(LookedUp { resolution: Resolution::Absent { .. }, .. }) => unknown = None,
+                Ok(LookedUp { resolution: Resolution::Absent { .. }, alive_ms, .. }) => {
+                    seen.absences += 1;
+                    seen.alive_ms = alive_ms;
+                }
                 Ok(LookedUp { resolution: Resolution::Unknown { evidence }, is_final: true, .. }) => return Ok(LookUp::Unknown(evidence)),
-                Ok(LookedUp { resolution: Resolution::Unknown { evidence }, .. }) => unknown = Some(evidence),
+                Ok(LookedUp { resolution: Resolution::Unknown { evidence }, .. }) => {
+                    (unknown, seen.absences) = (Some(evidence), 0);
+                }
                 Err(Failure(ActivityError::CredentialsExpired { .. })) => return Ok(LookUp::Expired),
                 Err(Failure(ActivityError::Transient { .. } | ActivityError::RateLimited { .. })) => return Ok(LookUp::Unreachable),
-                Err(Failure(other)) => unknown = Some(other.what().to_owned()),
+                Err(Failure(other)) => (unknown, seen.absences) = (Some(other.what().to_owned()), 0),
             }
+            seen.look_ups += 1;
+            pause = match verdict(pauses, seen) {
+                Verdict::LookAgain(pause) => pause,
+                Verdict::Absent => return Ok(LookUp::Absent),
+                Verdict::Unknown => return Ok(LookUp::Unknown(unknown.unwrap_or_else(|| "it may still be on its way".to_owned()))),
+            };
         }
-        Ok(unknown.map_or(LookUp::Absent, LookUp::Unknown))
     }
 
     pub(super) async fn absent(&self, ctx: &ObjectContext<'_>, d: &Delivery<'_>, attempt: Attempt) -> Result<(), Failure> {
