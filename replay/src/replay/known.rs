@@ -73,6 +73,18 @@ impl Known {
         known
     }
 
+    /// A whole journal, closed: as [`Self::of`] and [`Self::closed`], without what only going on needs.
+    pub(crate) fn seal(entries: &[Entry]) -> Sealed {
+        let mut known = Self::new();
+        known.bytes.reserve(entries.iter().map(|entry| entry.raw.len() + 8).sum::<usize>() + 128);
+        for entry in entries {
+            known.has_output |= entry.kind == EntryKind::OUTPUT;
+            known.entries += 1;
+            encode(entry.kind.0, &entry.raw, &mut known.bytes);
+        }
+        known.closed()
+    }
+
     pub(crate) fn push(&mut self, kind: EntryKind, raw: &Bytes) {
         if kind.is_command() {
             self.commands += 1;
@@ -171,6 +183,14 @@ mod tests {
         known.push_frame(&complete(EntryKind::RUN_DONE, About::Completion(1), &Outcome::Nothing));
         assert_eq!((known.commands(), known.next_completion), (2, 2));
         assert_eq!(known.open(4).unwrap().entries, 3 + 4);
+    }
+
+    #[test]
+    fn a_whole_journal_is_closed_the_same_way() {
+        let input = Entry::new(0, EntryKind::INPUT, Bytes::new(), None);
+        let entries = [input, Entry::new(1, EntryKind::RUN, run(1).body, None)];
+        let (sealed, closed) = (Known::seal(&entries), Known::of(&entries).closed());
+        assert_eq!((sealed.bytes, sealed.entries), (closed.bytes, closed.entries));
     }
 
     #[test]
