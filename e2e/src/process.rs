@@ -199,13 +199,15 @@ impl Drop for Part {
 
 fn settings(newsroom: &Newsroom, name: &str, address: SocketAddr) -> anyhow::Result<serde_json::Value> {
     let mail = newsroom.smtp();
+    let timeout_ms = u64::try_from(newsroom.plan.timeout.as_millis())?;
     let mut settings = json!({
         "database": { "max_connections": 10 },
         "gateway": { "ingress_url": newsroom.plan.ingress_url.as_ref().unwrap_or_else(|| newsroom.stack.ingress_url()), "admin_url": newsroom.stack.admin_url(),
             // A test asks more often than a client should; limits have tests of their own.
             "requests_per_minute": 1_000_000, "request_burst": 1_000_000 },
         "worker": {},
-        "outgoing": { "allow_private_networks": newsroom.plan.allow_private_networks, "timeout_ms": u64::try_from(newsroom.plan.timeout.as_millis())? },
+        "outgoing": { "allow_private_networks": newsroom.plan.allow_private_networks, "timeout_ms": timeout_ms,
+            "connect_timeout_ms": timeout_ms.min(10_000) },
         "models": newsroom.model_document(),
         "mail": { "host": mail.host, "port": mail.port, "security": "plain", "from": mail.from },
         "workflows": newsroom.plan.settings,
