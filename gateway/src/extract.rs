@@ -94,6 +94,8 @@ pub(crate) async fn nothing(request: Request) -> Result<Request, Problem> {
     if !text.is_empty() {
         let fields = match serde_json::from_slice(text).map_err(|error| malformed(&error))? {
             Value::Object(fields) => fields,
+            // Some clients write nothing so.
+            Value::Null => serde_json::Map::new(),
             _ => return Err(Problem::field("", "this takes no body")),
         };
         if !fields.is_empty() {
