@@ -65,7 +65,7 @@ pub(super) fn error_of(call: Call<'_>, answer: &Answer, body: &Value) -> Option<
 pub(super) async fn ask(call: Call<'_>, document: &str, input: Option<&Value>, field: &str) -> ActivityResult<Answered<Value>> {
     let body = input.map_or_else(|| json!({ "query": document }), |input| body(document, input));
     let answer = expect_success(call, request(call, body.to_string())?).await?;
-    let told = json_of(&answer).ok_or_else(|| ActivityError::rejected("the answer is not what Buffer answers"))?;
+    let told = json_of(&answer).ok_or_else(|| ActivityError::transient("the answer is not what Buffer answers"))?;
     if let Some(error) = error_of(call, &answer, &told) {
         return Err(error);
     }

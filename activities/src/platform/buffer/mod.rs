@@ -150,7 +150,7 @@ impl Standing {
 
 async fn standing(call: Call<'_>, id: &str) -> ActivityResult<Answered<Standing>> {
     let told = ask(call, graphql::POST, Some(&json!({ "id": id })), "post").await?;
-    let standing = Standing::read(call, &told.value).ok_or_else(|| ActivityError::rejected("the answer is not what Buffer answers"))?;
+    let standing = Standing::read(call, &told.value).ok_or_else(|| ActivityError::transient("the answer is not what Buffer answers"))?;
     Ok(Answered { value: standing, budget: told.budget })
 }
 
